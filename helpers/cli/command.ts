@@ -34,7 +34,10 @@ export function options<K extends Kinds>(usage: string, kinds: K): Options<K> {
       args: process.argv.slice(2),
       allowPositionals: true,
       options: Object.fromEntries(
-        Object.entries(kinds).map(([name, kind]) => [name, { type: kind === 'boolean' ? 'boolean' : 'string', multiple: kind === 'strings' }]),
+        Object.entries(kinds).map(([name, kind]) => [
+          name,
+          { type: kind === 'boolean' ? 'boolean' : 'string', multiple: kind === 'strings' },
+        ]),
       ),
     })
     return { ...values, rest: positionals } as unknown as Options<K>

@@ -19,7 +19,9 @@ await main(usage, async () => {
   const recording = openRecording(dir)
   const invariants = await catalogue()
   const baseline = new Baseline(invariants, recording, recordedOverrides(recording))
-  const refuted = invariants.filter(({ id }) => only === undefined || id === only).flatMap(invariant => refute(invariant, baseline))
+  const refuted = invariants
+    .filter(({ id }) => only === undefined || id === only)
+    .flatMap(invariant => refute(invariant, baseline))
   for (const { invariant, subject, refutation, problems } of refuted) {
     for (const problem of problems) console.error(`${invariant.id}@${subject} "${refutation}": ${problem}`)
   }
@@ -27,10 +29,16 @@ await main(usage, async () => {
   console.log(`refutations: ${caught} of ${refuted.length} caught (${invariants.length} invariants)`)
   if (only !== undefined) return caught === refuted.length ? 0 : 1
 
-  const spoilt = recording.sources().filter(source => !isInput(source)).flatMap(source => spoil(source, baseline))
-  for (const { source, how, problems } of spoilt) for (const problem of problems) console.error(`${source} ${how}: ${problem}`)
+  const spoilt = recording
+    .sources()
+    .filter(source => !isInput(source))
+    .flatMap(source => spoil(source, baseline))
+  for (const { source, how, problems } of spoilt)
+    for (const problem of problems) console.error(`${source} ${how}: ${problem}`)
   const good = spoilt.filter(({ problems }) => problems.length === 0).length
   const verdicts = spoilt.reduce((sum, { citing }) => sum + citing, 0)
-  console.log(`spoilt evidence: ${good} of ${spoilt.length} edits left no verdict green (${verdicts} verdicts judged again)`)
+  console.log(
+    `spoilt evidence: ${good} of ${spoilt.length} edits left no verdict green (${verdicts} verdicts judged again)`,
+  )
   return caught === refuted.length && good === spoilt.length ? 0 : 1
 })

@@ -1,5 +1,5 @@
-import { ansibleLog } from '../facts/ansible-log.ts'
-import { inventoryGraph, inventoryList, playbookTags } from '../facts/ansible-inventory.ts'
+import { ansibleLog, ansibleLogText } from '../facts/ansible-log.ts'
+import { inventoryGraph, inventoryList, listedTasks, playbookTags } from '../facts/ansible-inventory.ts'
 import { clusterConfiguration, flannelNetwork, kubeProxyConfiguration } from '../facts/component-config.ts'
 import { apiVersion } from '../facts/http.ts'
 import { kubeconfig } from '../facts/kubeconfig.ts'
@@ -8,11 +8,8 @@ import { findListing } from '../facts/listing.ts'
 import { hostsFile } from '../facts/name-service.ts'
 import * as objects from '../facts/kubernetes-objects.ts'
 import type { Parser } from '../facts/parser.ts'
-import { parser } from '../facts/parser.ts'
 import { gitDescription } from '../facts/versions.ts'
 import { Indeterminate, type Reader } from './reader.ts'
-
-const plainText = parser(text => text)
 
 /** What the API says. */
 export class ApiFacts {
@@ -63,7 +60,8 @@ export class ApiFacts {
     const found = this.#reader
       .text('api/configmaps.json', objects.configMaps)
       .find(({ metadata }) => metadata.namespace === namespace && metadata.name === name)
-    if (found === undefined) throw new Indeterminate('api/configmaps.json', `there is no ConfigMap ${namespace}/${name}`)
+    if (found === undefined)
+      throw new Indeterminate('api/configmaps.json', `there is no ConfigMap ${namespace}/${name}`)
     return found
   }
   get kubeadmConfig() {
@@ -86,7 +84,10 @@ export class ApiFacts {
   #embedded<T>(namespace: string, name: string, key: string, parse: Parser<T>): T {
     const parsed = parse(this.configMap(namespace, name).data[key] ?? '')
     if (parsed.ok) return parsed.value
-    throw new Indeterminate('api/configmaps.json', `${key} of ConfigMap ${namespace}/${name} can not be read: ${parsed.error.message}`)
+    throw new Indeterminate(
+      'api/configmaps.json',
+      `${key} of ConfigMap ${namespace}/${name} can not be read: ${parsed.error.message}`,
+    )
   }
 }
 
@@ -104,12 +105,17 @@ export class ControllerFacts {
   /** Hosts on which a task did something: changed or ok, not skipped. */
   workedOn(name: string): string[] {
     const runs = this.installLog.tasks.filter(task => task.name.includes(name))
-    return [...new Set(runs.flatMap(({ hosts }) => [...hosts].filter(([, outcome]) => outcome === 'changed' || outcome === 'ok').map(([host]) => host)))]
+    return [
+      ...new Set(
+        runs.flatMap(({ hosts }) =>
+          [...hosts].filter(([, outcome]) => outcome === 'changed' || outcome === 'ok').map(([host]) => host),
+        ),
+      ),
+    ]
   }
-  /** The text of the log, for what must not be in it. Reading it cites it; it must still read as a log. */
+  /** The text of the log, for what must not be in it. */
   get installLogText() {
-    void this.installLog
-    return this.#reader.text('controller/kubespray_install.log', plainText)
+    return this.#reader.text('controller/kubespray_install.log', ansibleLogText)
   }
   get inventoryList() {
     return this.#reader.text('controller/ansible-inventory-list.json', inventoryList)
@@ -146,7 +152,13 @@ export class ControllerFacts {
   }
   /** Names of the hosts whose facts Ansible has cached. */
   get factCache() {
-    return this.#reader.text('controller/fact-cache.txt', findListing).entries.map(({ path }) => path.split('/').at(-1) ?? '')
+    return this.#reader
+      .text('controller/fact-cache.txt', findListing)
+      .entries.map(({ path }) => path.split('/').at(-1) ?? '')
+  }
+  /** The plays of cluster.yml, and the number of its tasks. */
+  get listedTasks() {
+    return this.#reader.text('controller/list-tasks.txt', listedTasks)
   }
   /** The tags of cluster.yml. */
   get playbookTags() {

@@ -91,7 +91,8 @@ export class Cluster {
   /** `main_ip` = `ip | default(fallback_ip)`. Source: roles/network_facts/tasks/main.yaml. */
   mainIp(host: string): string {
     const address = this.want(host).ip ?? this.node(host).defaultAddress
-    if (address === undefined) throw new UnknownVariable(`ip of ${host}: the inventory sets none, and the host has no default route`)
+    if (address === undefined)
+      throw new UnknownVariable(`ip of ${host}: the inventory sets none, and the host has no default route`)
     return address
   }
 
@@ -107,7 +108,9 @@ export class Cluster {
 
   /** `<main access IP>:<port>` of every API server, sorted. */
   get apiServerAddresses(): string[] {
-    return this.expectations.controlPlanes.map(host => `${this.mainAccessIp(host)}:${this.want(host).kube_apiserver_port}`).sort()
+    return this.expectations.controlPlanes
+      .map(host => `${this.mainAccessIp(host)}:${this.want(host).kube_apiserver_port}`)
+      .sort()
   }
 
   /** `etcd_member_name`, by default `etcd<position>`. */

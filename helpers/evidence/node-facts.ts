@@ -11,7 +11,7 @@ import { clusterInfo, kubeadmCertificates, kubectlTrace } from '../facts/kuberne
 import { findListing, lsListing, noSuchFile } from '../facts/listing.ts'
 import * as names from '../facts/name-service.ts'
 import * as network from '../facts/network.ts'
-import { nginxConf } from '../facts/nginx-conf.ts'
+import { nginxConf, nginxConfDigest } from '../facts/nginx-conf.ts'
 import { limitedProcesses, processes } from '../facts/process.ts'
 import { establishedSockets, listeningSockets } from '../facts/sockets.ts'
 import { kubectlVersion, programVersion } from '../facts/versions.ts'
@@ -42,8 +42,7 @@ export class NodeFacts {
   }
   /** SHA-1 of nginx.conf as recorded: what Kubespray writes into the pod's annotation. */
   get nginxConfContentDigest() {
-    void this.nginxConf
-    return this.#reader.file(this.name, `${this.#want.nginx_config_dir}/nginx.conf`, host.sha1)
+    return this.#reader.file(this.name, `${this.#want.nginx_config_dir}/nginx.conf`, nginxConfDigest)
   }
   get nginxManifest() {
     return this.staticPod(`${this.#want.loadbalancer_apiserver_pod_name}.yml`)
@@ -64,10 +63,18 @@ export class NodeFacts {
     return this.#reader.file(this.name, `${this.#want.kube_config_dir}/kubelet.env`, envFile)
   }
   get kubeletConfig() {
-    return this.#reader.file(this.name, `${this.#want.kube_config_dir}/kubelet-config.yaml`, config.kubeletConfiguration)
+    return this.#reader.file(
+      this.name,
+      `${this.#want.kube_config_dir}/kubelet-config.yaml`,
+      config.kubeletConfiguration,
+    )
   }
   get schedulerConfig() {
-    return this.#reader.file(this.name, `${this.#want.kube_config_dir}/kubescheduler-config.yaml`, config.schedulerConfiguration)
+    return this.#reader.file(
+      this.name,
+      `${this.#want.kube_config_dir}/kubescheduler-config.yaml`,
+      config.schedulerConfiguration,
+    )
   }
   get kubeadmConfig() {
     return this.#reader.file(this.name, `${this.#want.kube_config_dir}/kubeadm-config.yaml`, config.kubeadmConfig)
@@ -78,7 +85,8 @@ export class NodeFacts {
   get kubeletClientCertificate() {
     const path = '/var/lib/kubelet/pki/kubelet-client-current.pem'
     const target = this.kubeletPki.get(path)?.linkTarget
-    if (target === undefined) throw new Indeterminate(`nodes/${this.name}/commands/kubelet-pki-listing`, `${path} is no link on ${this.name}`)
+    if (target === undefined)
+      throw new Indeterminate(`nodes/${this.name}/commands/kubelet-pki-listing`, `${path} is no link on ${this.name}`)
     return this.#reader.file(this.name, target, certificate)
   }
   get osRelease() {
@@ -374,6 +382,7 @@ export class NodeFacts {
   /** The address of the interface that the default route leaves by: `ansible_default_ipv4.address`. */
   get defaultAddress(): string | undefined {
     const device = this.routes.find(({ dst }) => dst === 'default')?.dev
-    return this.interfaces.find(({ ifname }) => ifname === device)?.addr_info.find(({ family }) => family === 'inet')?.local
+    return this.interfaces.find(({ ifname }) => ifname === device)?.addr_info.find(({ family }) => family === 'inet')
+      ?.local
   }
 }

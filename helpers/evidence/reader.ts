@@ -40,7 +40,10 @@ export class Reader {
     const source = `nodes/${node}/commands/${id}`
     const evidence = this.#command(source, node, id)
     if (evidence.exitCode === null || !exitCodes.includes(evidence.exitCode)) {
-      throw new Indeterminate(source, `${id} on ${node} ended with exit status ${evidence.exitCode ?? 'none'}${firstLine(evidence.stderr)}`)
+      throw new Indeterminate(
+        source,
+        `${id} on ${node} ended with exit status ${evidence.exitCode ?? 'none'}${firstLine(evidence.stderr)}`,
+      )
     }
     return this.#parse(source, evidence, parse, `${id} on ${node}`)
   }
@@ -66,16 +69,28 @@ export class Reader {
   file<T>(node: string, path: string, parse: Parser<T>): T {
     const { source, evidence } = this.#file(node, path)
     if (evidence.content === undefined) {
-      throw new Indeterminate(source, `${path} on ${node} was not collected: ${evidence.withheld ?? 'no content recorded'}`)
+      throw new Indeterminate(
+        source,
+        `${path} on ${node} was not collected: ${evidence.withheld ?? 'no content recorded'}`,
+      )
     }
     return this.#parse(source, evidence, parse, `${path} on ${node}`)
   }
 
   /** Mode, owner, times and digest of a file. */
-  fileStatus(node: string, path: string): { mode: string; owner: string; group: string; mtime: number; sha256: string | undefined } {
+  fileStatus(
+    node: string,
+    path: string,
+  ): { mode: string; owner: string; group: string; mtime: number; sha256: string | undefined } {
     const { source, evidence } = this.#file(node, path)
     const { mode = '', owner = '', group = '', mtime } = evidence
-    if (!/^0?[0-7]{3,4}$/.test(mode) || !/^[\w-]+$/.test(owner) || !/^[\w-]+$/.test(group) || mtime === undefined || !Number.isFinite(mtime)) {
+    if (
+      !/^0?[0-7]{3,4}$/.test(mode) ||
+      !/^[\w-]+$/.test(owner) ||
+      !/^[\w-]+$/.test(group) ||
+      mtime === undefined ||
+      !Number.isFinite(mtime)
+    ) {
       throw new Indeterminate(source, `the status of ${path} on ${node} is unreadable`)
     }
     return { mode: mode.padStart(4, '0'), owner, group, mtime, sha256: evidence.sha256 }
@@ -95,8 +110,10 @@ export class Reader {
   #command(source: Source, node: string, id: string): CommandEvidence {
     const evidence = this.#get(source, `${id} was not recorded on ${node}${this.#unreachable(node)}`)
     if (evidence.kind !== 'command') throw new Indeterminate(source, `${source} is no command`)
-    if (evidence.timedOut) throw new Indeterminate(source, `${id} on ${node} was ended at its time limit of ${evidence.seconds} s`)
-    if (evidence.truncated) throw new Indeterminate(source, `the output of ${id} on ${node} was cut at the collector's limit`)
+    if (evidence.timedOut)
+      throw new Indeterminate(source, `${id} on ${node} was ended at its time limit of ${evidence.seconds} s`)
+    if (evidence.truncated)
+      throw new Indeterminate(source, `the output of ${id} on ${node} was cut at the collector's limit`)
     return evidence
   }
 
@@ -128,7 +145,8 @@ export class Reader {
     let known = parsedEvidence.get(evidence)
     if (!known) parsedEvidence.set(evidence, (known = new Map<Parser<unknown>, Parsed<unknown>>()))
     let parsed = known.get(parse) as Parsed<T> | undefined
-    if (!parsed) known.set(parse, (parsed = parse(evidence.kind === 'command' ? evidence.stdout : (evidence.content ?? ''))))
+    if (!parsed)
+      known.set(parse, (parsed = parse(evidence.kind === 'command' ? evidence.stdout : (evidence.content ?? ''))))
     return this.#read(source, parsed, what)
   }
 

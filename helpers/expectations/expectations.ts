@@ -49,9 +49,9 @@ export class Expectations {
     return this.inventory.members('kube_node').filter(host => !this.controlPlanes.includes(host))
   }
 
-  /** Every Kubernetes node. */
+  /** Every Kubernetes node, control planes first. */
   get nodes(): string[] {
-    return this.inventory.members('k8s_cluster')
+    return [...new Set([...this.controlPlanes, ...this.inventory.members('k8s_cluster')])]
   }
 
   /** Nodes and etcd hosts. */
@@ -93,12 +93,16 @@ export class Expectations {
     const at = origin.line === undefined ? origin.file : `${origin.file}:${origin.line}`
     if (value instanceof Encrypted) throw new UnknownVariable(`${name} in ${at} is ${value.why}`)
     try {
-      const resolved = isTemplate(value) ? resolveTemplate(value, other => this.#forTemplate(host, other, [...path, name])) : value
+      const resolved = isTemplate(value)
+        ? resolveTemplate(value, other => this.#forTemplate(host, other, [...path, name]))
+        : value
       const kind = (this.#defaults()[name as keyof Variables] as Variable<unknown> | undefined)?.kind
       return { value: kind === undefined ? resolved : coerce(kind, resolved), origin }
     } catch (error) {
       if (error instanceof UnknownVariable) throw error
-      throw new UnknownVariable(`${name} in ${at} can not be resolved: ${(error as Error).message.split('\n').at(-1)?.trim() ?? ''}`)
+      throw new UnknownVariable(
+        `${name} in ${at} can not be resolved: ${(error as Error).message.split('\n').at(-1)?.trim() ?? ''}`,
+      )
     }
   }
 

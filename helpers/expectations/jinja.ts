@@ -14,7 +14,9 @@ environment.addFilter('split', (text: unknown, by = ' ') => String(text).split(S
 environment.addFilter('bool', (value: unknown) => /^(true|yes|on|1)$/i.test(String(value)))
 environment.addFilter('ansible.utils.ipaddr', ipAddress)
 environment.addFilter('ipaddr', ipAddress)
-environment.addFilter('kube_minor', (version: unknown) => String(version).replace(/^v/, '').split('.').slice(0, 2).join('.'))
+environment.addFilter('kube_minor', (version: unknown) =>
+  String(version).replace(/^v/, '').split('.').slice(0, 2).join('.'),
+)
 
 /**
  * Resolves a literal Jinja template as Ansible would, with the variables that `lookup` knows.
@@ -41,7 +43,10 @@ export function resolveTemplate(text: string, lookup: Lookup): unknown {
 function ipAddress(value: unknown, query: unknown): string {
   const [address, bits] = ipaddr.parseCIDR(String(value).includes('/') ? String(value) : `${String(value)}/32`)
   if (query === 'address') return address.toString()
-  const network = address.kind() === 'ipv4' ? ipaddr.IPv4.networkAddressFromCIDR(`${address.toString()}/${bits}`) : ipaddr.IPv6.networkAddressFromCIDR(`${address.toString()}/${bits}`)
+  const network =
+    address.kind() === 'ipv4'
+      ? ipaddr.IPv4.networkAddressFromCIDR(`${address.toString()}/${bits}`)
+      : ipaddr.IPv6.networkAddressFromCIDR(`${address.toString()}/${bits}`)
   if (query === 'net') return `${network.toString()}/${bits}`
   if (typeof query === 'number') return `${nthAddress(network, query)}/${bits}`
   throw new Error(`ipaddr(${String(query)}) is not known here`)

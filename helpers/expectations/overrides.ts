@@ -26,5 +26,7 @@ export function readOverrides(text: string, file: string): Overrides {
   const result = schema.safeParse(plain)
   if (result.success) return { ...result.data, file }
   const issue = result.error.issues[0]
-  throw new UserError(`${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}. See README, "Deliberate deviations".`)
+  throw new UserError(
+    `${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}. See README, "Deliberate deviations".`,
+  )
 }

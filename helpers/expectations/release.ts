@@ -34,7 +34,10 @@ const v2_29_1: Release = {
   variables: v2_29,
   newestKubernetes: { '1.33': '1.33.7', '1.32': '1.32.11', '1.31': '1.31.14' },
   versionsHaveV: false,
-  ignoredTasks: ['Get currently-deployed etcd version', 'Check which kube-control nodes are already members of the cluster'],
+  ignoredTasks: [
+    'Get currently-deployed etcd version',
+    'Check which kube-control nodes are already members of the cluster',
+  ],
   managesHosts: false,
   controlPlaneKubeconfigsLocal: true,
   loadBalancerNameInCertificates: true,
@@ -138,7 +141,9 @@ const v2_30_0: Release = {
     containerd_version: string('2.2.1'),
     coredns_supported_versions: map<string>({ '1.34': '1.12.1', '1.33': '1.12.0', '1.32': '1.11.3' }),
     pod_infra_supported_versions: map<string>({ '1.34': '3.10.1', '1.33': '3.10', '1.32': '3.10' }),
-    apiserver_loadbalancer_domain_name: string('{{ "localhost" if loadbalancer_apiserver_localhost else loadbalancer_apiserver.address }}'),
+    apiserver_loadbalancer_domain_name: string(
+      '{{ "localhost" if loadbalancer_apiserver_localhost else loadbalancer_apiserver.address }}',
+    ),
   },
   newestKubernetes: { '1.34': '1.34.3' },
   ignoredTasks: ['Get currently-deployed etcd version'],
@@ -176,4 +181,3 @@ export const knownReleases = releases.map(({ tag }) => tag)
 export function release(tag: string): Release | undefined {
   return releases.find(({ tag: known }) => known === tag)
 }
-

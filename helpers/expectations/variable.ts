@@ -12,7 +12,10 @@ export const string = (value: string): Variable<string> => ({ kind: 'string', va
 export const number = (value: number | string): Variable<number> => ({ kind: 'number', value })
 export const boolean = (value: boolean | string): Variable<boolean> => ({ kind: 'boolean', value })
 export const list = <T = string>(value: readonly T[]): Variable<readonly T[]> => ({ kind: 'list', value })
-export const map = <T = unknown>(value: Readonly<Record<string, T>>): Variable<Readonly<Record<string, T>>> => ({ kind: 'map', value })
+export const map = <T = unknown>(value: Readonly<Record<string, T>>): Variable<Readonly<Record<string, T>>> => ({
+  kind: 'map',
+  value,
+})
 
 /** Variables that no release gives a default. */
 export const unsetString: Variable<string | undefined> = { kind: 'string', value: undefined }
@@ -25,24 +28,15 @@ export const unsetMap: Variable<Readonly<Record<string, unknown>> | undefined> =
  * @throws Error that says what the value is and what is expected
  */
 export function coerce(kind: Kind, value: unknown): unknown {
-  if (value === undefined || value === null || value === '') return kind === 'string' && value === '' ? '' : undefined
-  switch (kind) {
-    case 'string':
-      if (typeof value === 'object') throw new Error(`is ${JSON.stringify(value)}, a text is expected`)
-      return typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value as string | number)
-    case 'number':
-      if (!/^[+-]?\d+(\.\d+)?$/.test(String(value).trim())) throw new Error(`is ${JSON.stringify(value)}, a number is expected`)
-      return Number(value)
-    case 'boolean':
-      if (typeof value === 'boolean') return value
-      if (/^(true|yes|on|1|y|t)$/i.test(String(value).trim())) return true
-      if (/^(false|no|off|0|n|f)$/i.test(String(value).trim())) return false
-      throw new Error(`is ${JSON.stringify(value)}, true or false is expected`)
-    case 'list':
-      if (Array.isArray(value)) return value
-      throw new Error(`is ${JSON.stringify(value)}, a list is expected`)
-    case 'map':
-      if (typeof value === 'object' && !Array.isArray(value)) return value
-      throw new Error(`is ${JSON.stringify(value)}, a mapping is expected`)
-  }
+  if (value === undefined || value === null) return undefined
+  if (value === '') return kind === 'string' ? '' : undefined
+  if (kind === 'list' && Array.isArray(value)) return value
+  if (kind === 'map' && typeof value === 'object' && !Array.isArray(value)) return value
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value).trim()
+  if (kind === 'string' && typeof value === 'boolean') return value ? 'True' : 'False'
+  if (kind === 'string' && typeof value !== 'object') return String(value)
+  if (kind === 'number' && (/^[+-]?\d+(\.\d+)?$/.test(text) || value === Number.POSITIVE_INFINITY)) return Number(text)
+  if (kind === 'boolean' && /^(true|yes|on|1|y|t)$/i.test(text)) return true
+  if (kind === 'boolean' && /^(false|no|off|0|n|f)$/i.test(text)) return false
+  throw new Error(`is ${text}, a ${kind} is expected`)
 }

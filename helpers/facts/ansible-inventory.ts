@@ -42,3 +42,10 @@ export const playbookTags = parser(text => {
   if (tags.length === 0) throw new ParseError('no TAGS line: not the output of ansible-playbook --list-tags')
   return [...new Set(tags)].filter(tag => tag !== '')
 })
+
+/** `ansible-playbook --list-tasks`: the plays in order, and how many tasks they have. */
+export const listedTasks = parser(text => {
+  const plays = [...text.matchAll(/^ {2}play #\d+ \(.*?\): (.*?)\tTAGS: /gm)].map(found => found[1] ?? '')
+  if (plays.length === 0) throw new ParseError('no play: not the output of ansible-playbook --list-tasks')
+  return { plays, tasks: [...text.matchAll(/^ {6}\S.*\tTAGS: /gm)].length }
+})

@@ -1,4 +1,4 @@
-import { lines, match, ParseError, parser } from './parser.ts'
+import { lines, match, ParseError, parser, value } from './parser.ts'
 
 export interface HostRecap {
   readonly host: string
@@ -46,7 +46,10 @@ export const ansibleLog = parser((text): AnsibleLog => {
   let fatalHost: string | undefined
   for (const line of lines(text.replace(COLOUR, ''))) {
     const heading = /^(PLAY|TASK|RUNNING HANDLER) \[(.*)\] \*+$/.exec(line.text)
-    const result = /^(ok|changed|skipping|fatal|included|failed): (?:\[([^\]\s]+?)(?: -> [^\]]*)?\]|.* for (.+?)(?: => .*)?$)/.exec(line.text)
+    const result =
+      /^(ok|changed|skipping|fatal|included|failed): (?:\[([^\]\s]+?)(?: -> [^\]]*)?\]|.* for (.+?)(?: => .*)?$)/.exec(
+        line.text,
+      )
     if (/^PLAY RECAP \*+$/.test(line.text)) {
       recap = []
       inRecap = true
@@ -61,12 +64,19 @@ export const ansibleLog = parser((text): AnsibleLog => {
       if (fatalHost !== undefined) tasks.at(-1)?.ignored.push(fatalHost)
     } else if (result) {
       const [, outcome = '', host, included = ''] = result
-      for (const name of host === undefined ? included.split(', ') : [host]) tasks.at(-1)?.hosts.set(name, stronger(tasks.at(-1)?.hosts.get(name), outcome))
+      for (const name of host === undefined ? included.split(', ') : [host])
+        tasks.at(-1)?.hosts.set(name, stronger(tasks.at(-1)?.hosts.get(name), outcome))
       fatalHost = outcome === 'fatal' || outcome === 'failed' ? host : fatalHost
     } else endedAt = readTime(line.text) ?? endedAt
   }
   if (plays.length === 0) throw new ParseError('no PLAY line: not the output of ansible-playbook')
   return { plays, tasks, recap, profiled, endedAt }
+})
+
+/** The text itself, where it is the output of ansible-playbook. */
+export const ansibleLogText = parser(text => {
+  value(ansibleLog(text))
+  return text
 })
 
 /** Within a loop a host reports once an item: what changed counts more than what was ok or skipped. */

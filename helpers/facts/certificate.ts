@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { ParseError, parser, quote } from './parser.ts'
 
 export interface Certificate {
@@ -41,16 +41,11 @@ export function readCertificate(pem: string): Certificate {
     notAfter: Date.parse(x509.validTo),
     fingerprint: x509.fingerprint256,
     serial: x509.serialNumber,
-    rsaBits: x509.publicKey.asymmetricKeyType === 'rsa' ? x509.publicKey.asymmetricKeyDetails?.modulusLength : undefined,
+    rsaBits:
+      x509.publicKey.asymmetricKeyType === 'rsa' ? x509.publicKey.asymmetricKeyDetails?.modulusLength : undefined,
     isIssuedBy: ca => x509.checkIssued(ca.x509) && x509.verify(ca.x509.publicKey),
     x509,
   }
-}
-
-/** SHA-256 of the public key in DER: what kubeadm's `caCertHashes` pins. */
-export function publicKeyHash(certificate: Certificate): string {
-  const der = certificate.x509.publicKey.export({ type: 'spki', format: 'der' })
-  return createHash('sha256').update(der).digest('hex')
 }
 
 /** `DNS:a, IP Address:1.2.3.4` as a list of plain names. */

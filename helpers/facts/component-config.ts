@@ -13,7 +13,11 @@ export const staticPodManifest = parser(text => {
 
 /** `--name=value` arguments by name. */
 export function flagsOf(args: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(args.filter(arg => arg.startsWith('--')).map(arg => [arg.slice(2).split('=')[0] ?? '', arg.includes('=') ? arg.slice(arg.indexOf('=') + 1) : 'true']))
+  return new Map(
+    args
+      .filter(arg => arg.startsWith('--'))
+      .map(arg => [arg.slice(2).split('=')[0] ?? '', arg.includes('=') ? arg.slice(arg.indexOf('=') + 1) : 'true']),
+  )
 }
 
 /** A KubeletConfiguration: any field by name, `a.b.c` for nested ones. */
@@ -38,7 +42,10 @@ export function configurationOf(text: string, kind: string): Configuration {
   const fields = found as Record<string, unknown>
   return {
     apiVersion: String(fields['apiVersion']),
-    get: path => path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown> | null | undefined)?.[key], fields),
+    get: path =>
+      path
+        .split('.')
+        .reduce<unknown>((value, key) => (value as Record<string, unknown> | null | undefined)?.[key], fields),
   }
 }
 
@@ -54,7 +61,10 @@ export const kubeadmConfig = parser(text => ({
 const rlimit = z.object({ type: z.string(), hard: z.number(), soft: z.number() })
 /** /etc/containerd/cri-base.json: the OCI runtime spec that every container starts from. */
 export const runtimeSpec = parser(text =>
-  shaped(z.object({ ociVersion: z.string(), process: z.object({ rlimits: z.array(rlimit).default([]) }) }), JSON.parse(text)),
+  shaped(
+    z.object({ ociVersion: z.string(), process: z.object({ rlimits: z.array(rlimit).default([]) }) }),
+    JSON.parse(text),
+  ),
 )
 
 const runtime = 'io.containerd.cri.v1.runtime'
@@ -81,7 +91,7 @@ export const containerdConfig = toml(
           registry: z.object({ config_path: z.string().default('') }),
         }),
       })
-      .transform(plugins => ({ runtimes: plugins[runtime]?.containerd.runtimes ?? {}, ...plugins[images] })),
+      .transform(plugins => ({ runtimes: plugins[runtime].containerd.runtimes, ...plugins[images] })),
   }),
 )
 
@@ -97,6 +107,11 @@ export const cniConfig = parser(text =>
 export const flannelNetwork = json(
   z.object({
     Network: z.string(),
-    Backend: z.object({ Type: z.string(), VNI: z.number().optional(), Port: z.number().optional(), DirectRouting: z.boolean().optional() }),
+    Backend: z.object({
+      Type: z.string(),
+      VNI: z.number().optional(),
+      Port: z.number().optional(),
+      DirectRouting: z.boolean().optional(),
+    }),
   }),
 )

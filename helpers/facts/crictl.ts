@@ -12,10 +12,11 @@ const container = z.object({
   createdAt: nanoseconds,
   labels: z.record(z.string(), z.string()),
 })
-export type CriContainer = z.infer<typeof container>
 
 /** `crictl ps -a -o json`. */
-export const criContainers = json(z.object({ containers: z.array(container) }).transform(({ containers }) => containers))
+export const criContainers = json(
+  z.object({ containers: z.array(container) }).transform(({ containers }) => containers),
+)
 
 const sandbox = z.object({
   id: z.string(),
@@ -25,7 +26,6 @@ const sandbox = z.object({
   createdAt: nanoseconds,
   annotations: z.record(z.string(), z.string()).default({}),
 })
-export type CriSandbox = z.infer<typeof sandbox>
 
 /** `crictl pods -o json`. */
 export const criSandboxes = json(z.object({ items: z.array(sandbox) }).transform(({ items }) => items))

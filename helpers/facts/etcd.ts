@@ -12,7 +12,6 @@ const member = z.object({
   clientURLs: z.array(z.string()).default([]),
   isLearner: z.boolean().default(false),
 })
-export type EtcdMember = z.infer<typeof member>
 
 /** `etcdctl member list -w json`. */
 export const etcdMembers = json(
@@ -39,7 +38,6 @@ const status = z.object({
     isLearner: z.boolean().default(false),
   }),
 })
-export type EtcdStatus = z.infer<typeof status>
 
 /** `etcdctl endpoint status -w json`: one entry an endpoint. */
 export const etcdStatus = json(z.array(status).min(1))
@@ -79,7 +77,12 @@ export const etcdSnapshots = parser(text => {
 function tableRows(text: string): Record<string, string>[] {
   const [head, ...rows] = lines(text)
     .filter(line => !/^\+[-+]*\+$/.test(line.text.trim()))
-    .map(line => match(line, /^\s*\|(.*)\|\s*$/, 'a table row')[0]?.split('|').map(cell => cell.trim()) ?? [])
+    .map(
+      line =>
+        match(line, /^\s*\|(.*)\|\s*$/, 'a table row')[0]
+          ?.split('|')
+          .map(cell => cell.trim()) ?? [],
+    )
   if (head === undefined) throw new ParseError('no table')
   return rows.map(row => Object.fromEntries(head.map((title, index) => [title, row[index] ?? ''])))
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { json } from './json.ts'
 import { lines, match, ParseError, parser, quote } from './parser.ts'
@@ -30,7 +29,12 @@ export const collection = json(
 
 /** /proc/meminfo: kibibytes by name. */
 export const memoryInfo = parser(
-  text => new Map(lines(text).map(line => match(line, /^([\w()]+):\s+(\d+)(?: kB)?$/, 'a memory value')).map(([name = '', size]) => [name, Number(size)])),
+  text =>
+    new Map(
+      lines(text)
+        .map(line => match(line, /^([\w()]+):\s+(\d+)(?: kB)?$/, 'a memory value'))
+        .map(([name = '', size]) => [name, Number(size)]),
+    ),
 )
 
 /** /proc/swaps: the devices and files below the heading. */
@@ -101,14 +105,15 @@ export const iptablesRules = parser(text => {
 })
 
 /** `systemctl --failed --plain`: the units. */
-export const failedUnits = parser(text => lines(text).map(line => match(line, /^(?:● )?(\S+\.\w+)\s+\S+\s+failed\b/, 'a unit')[0] ?? ''))
+export const failedUnits = parser(text =>
+  lines(text).map(line => match(line, /^(?:● )?(\S+\.\w+)\s+\S+\s+failed\b/, 'a unit')[0] ?? ''),
+)
 
 /** NetworkManager's `unmanaged-devices+=a;b` lines: the devices. */
 export const unmanagedDevices = parser(text => {
-  const found = [...text.matchAll(/^unmanaged-devices\+?=(.+)$/gm)].flatMap(line => (line[1] ?? '').trim().split(/[;,]/))
+  const found = [...text.matchAll(/^unmanaged-devices\+?=(.+)$/gm)].flatMap(line =>
+    (line[1] ?? '').trim().split(/[;,]/),
+  )
   if (found.length === 0) throw new ParseError('no unmanaged-devices line')
   return found
 })
-
-/** SHA-1 of a text, in hexadecimal. */
-export const sha1 = parser(text => createHash('sha1').update(text).digest('hex'))

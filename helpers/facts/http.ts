@@ -8,7 +8,9 @@ export const httpHead = parser(text => {
   if (first === undefined) throw new ParseError('empty: no status line')
   const [, status] = match(first, /^HTTP\/([\d.]+) (\d{3})\b/, 'an HTTP status line')
   const headers = new Map(
-    rest.map(line => match(line, /^([A-Za-z0-9-]+):\s*(.*?)\s*$/, 'an HTTP header')).map(([name = '', value = '']) => [name.toLowerCase(), value]),
+    rest
+      .map(line => match(line, /^([A-Za-z0-9-]+):\s*(.*?)\s*$/, 'an HTTP header'))
+      .map(([name = '', value = '']) => [name.toLowerCase(), value]),
   )
   return { status: Number(status), headers }
 })

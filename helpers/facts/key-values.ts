@@ -17,7 +17,15 @@ export const systemdProperties = parser(text => keyValues(text, /^([A-Za-z][A-Za
 export const envFile = parser(text => {
   const joined = withoutComments(text, /^\s*#.*$/).replace(/\\\n/g, ' ')
   const values = keyValues(joined, /^\s*(?:export\s+)?([A-Za-z_]\w*)=(.*)$/, 'a variable', true)
-  return new Map([...values].map(([key, value]) => [key, value.trim().replace(/^(["'])(.*)\1$/s, '$2').trim()]))
+  return new Map(
+    [...values].map(([key, value]) => [
+      key,
+      value
+        .trim()
+        .replace(/^(["'])(.*)\1$/s, '$2')
+        .trim(),
+    ]),
+  )
 })
 
 function withoutComments(text: string, comment: RegExp): string {

@@ -14,7 +14,9 @@ const schema = z.object({
       cluster: z.object({ server: z.string(), 'certificate-authority': text, 'certificate-authority-data': text }),
     }),
   ),
-  contexts: z.array(z.object({ name: z.string(), context: z.object({ cluster: z.string(), user: z.string() }) })).nullable(),
+  contexts: z
+    .array(z.object({ name: z.string(), context: z.object({ cluster: z.string(), user: z.string() }) }))
+    .nullable(),
   users: z
     .array(
       z.object({
@@ -54,8 +56,11 @@ export const kubeconfig = parser((source): Kubeconfig => {
   const contexts = config.contexts ?? []
   const users = config.users ?? []
   const context = contexts.find(({ name }) => name === config['current-context'])?.context
-  const cluster = context ? config.clusters.find(({ name }) => name === context.cluster)?.cluster : config.clusters[0]?.cluster
-  if (cluster === undefined) throw new ParseError(`no cluster for the context ${JSON.stringify(config['current-context'])}`)
+  const cluster = context
+    ? config.clusters.find(({ name }) => name === context.cluster)?.cluster
+    : config.clusters[0]?.cluster
+  if (cluster === undefined)
+    throw new ParseError(`no cluster for the context ${JSON.stringify(config['current-context'])}`)
   const user = users.find(({ name }) => name === context?.user)?.user
   const inline = (data: string | undefined) =>
     data === undefined ? undefined : readCertificate(Buffer.from(data, 'base64').toString('utf8'))

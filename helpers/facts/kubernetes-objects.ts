@@ -12,7 +12,12 @@ const metadata = z.object({
   labels: strings,
   annotations: strings,
 })
-const condition = z.object({ type: z.string(), status: z.string(), reason: z.string().default(''), message: z.string().default('') })
+const condition = z.object({
+  type: z.string(),
+  status: z.string(),
+  reason: z.string().default(''),
+  message: z.string().default(''),
+})
 const conditions = z.array(condition).default([])
 const taint = z.object({ key: z.string(), value: z.string().optional(), effect: z.string() })
 
@@ -36,12 +41,13 @@ const node = z.object({
     }),
   }),
 })
-export type Node = z.infer<typeof node>
 export const nodes = items(node)
 
 const resources = z.object({ requests: strings, limits: strings })
 const probe = z.object({
-  httpGet: z.object({ path: z.string().default(''), port: z.union([z.number(), z.string()]), host: z.string().optional() }).optional(),
+  httpGet: z
+    .object({ path: z.string().default(''), port: z.union([z.number(), z.string()]), host: z.string().optional() })
+    .optional(),
 })
 const container = z.object({
   name: z.string(),
@@ -51,10 +57,11 @@ const container = z.object({
   resources: resources.default({ requests: {}, limits: {} }),
   livenessProbe: probe.optional(),
   readinessProbe: probe.optional(),
-  volumeMounts: z.array(z.object({ name: z.string(), mountPath: z.string(), readOnly: z.boolean().default(false) })).default([]),
+  volumeMounts: z
+    .array(z.object({ name: z.string(), mountPath: z.string(), readOnly: z.boolean().default(false) }))
+    .default([]),
   securityContext: z.object({ privileged: z.boolean().default(false) }).default({ privileged: false }),
 })
-export type Container = z.infer<typeof container>
 
 const podSpec = z.object({
   nodeName: z.string().default(''),
@@ -63,7 +70,9 @@ const podSpec = z.object({
   priorityClassName: z.string().default(''),
   nodeSelector: strings,
   containers: z.array(container),
-  tolerations: z.array(z.object({ key: z.string().optional(), operator: z.string().optional(), effect: z.string().optional() })).default([]),
+  tolerations: z
+    .array(z.object({ key: z.string().optional(), operator: z.string().optional(), effect: z.string().optional() }))
+    .default([]),
   affinity: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
   volumes: z.array(z.object({ name: z.string(), hostPath: z.object({ path: z.string() }).optional() })).default([]),
 })
@@ -74,7 +83,6 @@ export const staticPod = z.object({
   metadata: z.object({ name: z.string(), namespace: z.string(), labels: strings, annotations: strings }),
   spec: podSpec,
 })
-export type StaticPod = z.infer<typeof staticPod>
 
 const containerStatus = z.object({ name: z.string(), ready: z.boolean(), restartCount: z.number() })
 const pod = z.object({
@@ -82,7 +90,6 @@ const pod = z.object({
   spec: podSpec,
   status: z.object({ phase: z.string(), conditions, containerStatuses: z.array(containerStatus).default([]) }),
 })
-export type Pod = z.infer<typeof pod>
 export const pods = items(pod)
 
 const template = z.object({ metadata: z.object({ labels: strings, annotations: strings }), spec: podSpec })
@@ -101,17 +108,31 @@ const deployment = z.object({
 export const deployments = items(deployment)
 
 export const services = items(
-  z.object({ metadata, spec: z.object({ clusterIP: z.string().default(''), ports: z.array(z.object({ port: z.number(), protocol: z.string().default('TCP') })).default([]) }) }),
+  z.object({
+    metadata,
+    spec: z.object({
+      clusterIP: z.string().default(''),
+      ports: z.array(z.object({ port: z.number(), protocol: z.string().default('TCP') })).default([]),
+    }),
+  }),
 )
 
 export const endpointSlices = items(
   z.object({
     metadata,
     endpoints: z
-      .array(z.object({ addresses: z.array(z.string()), conditions: z.object({ ready: z.boolean().default(true) }).default({ ready: true }) }))
+      .array(
+        z.object({
+          addresses: z.array(z.string()),
+          conditions: z.object({ ready: z.boolean().default(true) }).default({ ready: true }),
+        }),
+      )
       .nullable()
       .transform(list => list ?? []),
-    ports: z.array(z.object({ port: z.number() })).nullable().transform(list => list ?? []),
+    ports: z
+      .array(z.object({ port: z.number() }))
+      .nullable()
+      .transform(list => list ?? []),
   }),
 )
 
@@ -127,7 +148,6 @@ const lease = z.object({
     leaseTransitions: z.number().default(0),
   }),
 })
-export type Lease = z.infer<typeof lease>
 export const leases = items(lease)
 
 export const apiServices = items(z.object({ metadata, status: z.object({ conditions }) }))
@@ -138,7 +158,11 @@ export const events = items(
   z.object({
     metadata,
     reason: z.string().default(''),
-    involvedObject: z.object({ kind: z.string(), name: z.string(), resourceVersion: z.string().default('0').transform(Number) }),
+    involvedObject: z.object({
+      kind: z.string(),
+      name: z.string(),
+      resourceVersion: z.string().default('0').transform(Number),
+    }),
   }),
 )
 

@@ -2,16 +2,26 @@ import { z } from 'zod'
 import { json } from './json.ts'
 import { lines, match, ParseError, parser, quote } from './parser.ts'
 
-const certificateState = z.object({ name: z.string(), expirationDate: z.string().nullish(), missing: z.boolean().default(false) })
+const certificateState = z.object({
+  name: z.string(),
+  expirationDate: z.string().nullish(),
+  missing: z.boolean().default(false),
+})
 
 /** `kubeadm certs check-expiration -o json`: the certificates and the CAs. */
 export const kubeadmCertificates = json(
-  z.object({ certificates: z.array(certificateState).min(1), certificateAuthorities: z.array(certificateState).min(1) }),
+  z.object({
+    certificates: z.array(certificateState).min(1),
+    certificateAuthorities: z.array(certificateState).min(1),
+  }),
 )
 
 /** `kubectl cluster-info`: where the control plane is said to run. */
 export const clusterInfo = parser(text => {
-  const url = /^(?:\S*\[[\d;]+m)?Kubernetes control plane(?:\S*\[[\d;]+m)? is running at (?:\S*\[[\d;]+m)?(https?:\/\/[^\s\u001b]+)/m.exec(text)?.[1]
+  const url =
+    /^(?:\S*\[[\d;]+m)?Kubernetes control plane(?:\S*\[[\d;]+m)? is running at (?:\S*\[[\d;]+m)?(https?:\/\/[^\s\u001b]+)/m.exec(
+      text,
+    )?.[1]
   if (url === undefined) throw new ParseError(`not the output of kubectl cluster-info: ${quote(text.trim())}`)
   return { url }
 })
@@ -30,10 +40,13 @@ export const kubectlTrace = parser(text => {
 export const kubectlTable = parser(text => {
   const table = lines(text).filter(line => !/^[IWE]\d{4} /.test(line.text))
   const [head, ...rows] = table
-  if (head === undefined || !/^NAME\s/.test(head.text)) throw new ParseError(`not a kubectl table: ${quote(text.trim())}`)
+  if (head === undefined || !/^NAME\s/.test(head.text))
+    throw new ParseError(`not a kubectl table: ${quote(text.trim())}`)
   const titles = [...head.text.matchAll(/\S+(?: \S+)*/g)].map(found => ({ title: found[0], at: found.index }))
   return rows.map(line => {
     match(line, /^(\S)/, 'a table row')
-    return Object.fromEntries(titles.map(({ title, at }, index) => [title, line.text.slice(at, titles[index + 1]?.at).trim()]))
+    return Object.fromEntries(
+      titles.map(({ title, at }, index) => [title, line.text.slice(at, titles[index + 1]?.at).trim()]),
+    )
   })
 })

@@ -68,13 +68,15 @@ export const lsListing = parser(text => {
 
 /** What `find` says of a folder that is not there: no listing. */
 export const noSuchFile = parser(text => {
-  if (!/No such file or directory/.test(text)) throw new ParseError(`not "No such file or directory": ${quote(text.trim())}`)
+  if (!/No such file or directory/.test(text))
+    throw new ParseError(`not "No such file or directory": ${quote(text.trim())}`)
   return undefined
 })
 
 function entry(
   line: Line,
-  fields: Pick<Entry, 'path' | 'permissions' | 'owner' | 'group'> & Record<'size', string | undefined> & { mtime?: string | undefined; target?: string | undefined },
+  fields: Pick<Entry, 'path' | 'permissions' | 'owner' | 'group'> &
+    Record<'size', string | undefined> & { mtime?: string | undefined; target?: string | undefined },
 ): Entry {
   if (fields.path === '') throw new ParseError('a listed file without its name', line.number)
   const { size, mtime, target, ...rest } = fields

@@ -7,7 +7,8 @@ export const hostsFile = parser(text => {
     .filter(line => line.text.trim() !== '')
     .map(line => {
       const [address = '', names = ''] = match(line, /^\s*([0-9a-fA-F:.%\w]+)\s+(\S.*?)\s*$/, 'a hosts entry')
-      if (!/^[0-9a-fA-F:.]+(%\w+)?$/.test(address)) throw new ParseError(`not an address: ${quote(address)}`, line.number)
+      if (!/^[0-9a-fA-F:.]+(%\w+)?$/.test(address))
+        throw new ParseError(`not an address: ${quote(address)}`, line.number)
       return { address, names: names.split(/\s+/) }
     })
   if (entries.length === 0) throw new ParseError('empty: no hosts entry')
@@ -25,7 +26,11 @@ export const resolvConf = parser((text): ResolvConf => {
   const values: Record<string, string[][]> = {}
   for (const line of lines(text)) {
     if (/^\s*[#;]/.test(line.text)) continue
-    const [keyword = '', rest = ''] = match(line, /^\s*(nameserver|domain|search|options|sortlist)\s+(\S.*?)\s*$/, 'a resolver line')
+    const [keyword = '', rest = ''] = match(
+      line,
+      /^\s*(nameserver|domain|search|options|sortlist)\s+(\S.*?)\s*$/,
+      'a resolver line',
+    )
     values[keyword] = [...(values[keyword] ?? []), rest.split(/\s+/)]
   }
   if (Object.keys(values).length === 0) throw new ParseError('empty: no resolver line')
@@ -38,7 +43,9 @@ export const resolvConf = parser((text): ResolvConf => {
 
 /** `getent ahosts NAME`: the addresses, each once. */
 export const resolvedAddresses = parser(text => {
-  const addresses = lines(text).map(line => match(line, /^([0-9a-fA-F:.%\w]*[:.][0-9a-fA-F:.%\w]*)\s+(?:STREAM|DGRAM|RAW)\b/, 'an address')[0] ?? '')
+  const addresses = lines(text).map(
+    line => match(line, /^([0-9a-fA-F:.%\w]*[:.][0-9a-fA-F:.%\w]*)\s+(?:STREAM|DGRAM|RAW)\b/, 'an address')[0] ?? '',
+  )
   if (addresses.length === 0) throw new ParseError('empty: no address')
   return [...new Set(addresses)]
 })

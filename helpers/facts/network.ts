@@ -8,7 +8,6 @@ const link = z.object({
   address: z.string().optional(),
   addr_info: z.array(z.object({ family: z.string(), local: z.string(), prefixlen: z.number() })),
 })
-export type NetworkInterface = z.infer<typeof link>
 
 /** `ip -j addr`. */
 export const networkInterfaces = json(z.array(link).min(1))

@@ -1,4 +1,5 @@
-import { ParseError, parser } from './parser.ts'
+import { createHash } from 'node:crypto'
+import { ParseError, parser, value } from './parser.ts'
 
 /** One directive of an nginx configuration: `listen 127.0.0.1:6443;` or a block with directives of its own. */
 export interface Directive {
@@ -53,6 +54,12 @@ export const nginxConf = parser(text => {
   const directives = readBlock(tokens, position, 0)
   if (directives.length === 0) throw new ParseError('no directive')
   return new NginxBlock(directives)
+})
+
+/** SHA-1 of an nginx configuration, in hexadecimal: what Kubespray writes into the annotation of nginx-proxy. */
+export const nginxConfDigest = parser(text => {
+  value(nginxConf(text))
+  return createHash('sha1').update(text).digest('hex')
 })
 
 function readBlock(tokens: readonly Token[], position: { at: number }, depth: number): Directive[] {

@@ -56,7 +56,7 @@ export function lines(text: string): Line[] {
 export function match(line: Line, pattern: RegExp, what: string): string[] {
   const found = pattern.exec(line.text)
   if (!found) throw new ParseError(`not ${what}: ${quote(line.text)}`, line.number)
-  return found.slice(1).map(group => group ?? '')
+  return (found.slice(1) as (string | undefined)[]).map(group => group ?? '')
 }
 
 /** A text for a message: printable, in quotes, at most 60 characters. */

@@ -1,11 +1,5 @@
 import { type Line, lines, match, ParseError, parser } from './parser.ts'
 
-export interface Process {
-  readonly name: string
-  readonly pid: number
-  readonly args: readonly string[]
-}
-
 /** `== <name> <pid>`, then one argument a line. */
 export const processes = parser(text => {
   const found: { name: string; pid: number; args: string[] }[] = []
@@ -16,7 +10,7 @@ export const processes = parser(text => {
     } else current(found, line).args.push(line.text)
   }
   if (found.length === 0) throw new ParseError('empty: no process')
-  return found as readonly Process[]
+  return found
 })
 
 export interface LimitedProcess {
@@ -46,15 +40,12 @@ export const limitedProcesses = parser(text => {
   return found
 })
 
-/** /proc/PID/limits: the open files of a process. */
-export const processLimits = parser(text => {
-  const line = lines(text).find(({ text: limit }) => limit.startsWith('Max open files'))
-  if (line === undefined) throw new ParseError('no "Max open files" line')
-  return openFiles(line)
-})
-
 function openFiles(line: Line): { softLimit: number; hardLimit: number } {
-  const [soft, hard] = match(line, /^Max open files\s+(\d+|unlimited)\s+(\d+|unlimited)\s+files\s*$/, 'an open files limit')
+  const [soft, hard] = match(
+    line,
+    /^Max open files\s+(\d+|unlimited)\s+(\d+|unlimited)\s+files\s*$/,
+    'an open files limit',
+  )
   const limit = (text: string | undefined) => (text === 'unlimited' ? Number.POSITIVE_INFINITY : Number(text))
   return { softLimit: limit(soft), hardLimit: limit(hard) }
 }

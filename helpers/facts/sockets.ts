@@ -18,7 +18,9 @@ const ADDRESS = String.raw`(\S+):(\d+|\*)`
 /** `ss -H -tulnp`: protocol, state, queues, local, peer, processes. */
 export const listeningSockets = parser(text =>
   lines(text).map(line => {
-    const pattern = new RegExp(String.raw`^(\w+)\s+(?:LISTEN|UNCONN)\s+(\d+)\s+(\d+)\s+${ADDRESS}\s+${ADDRESS}\s*(users:\(.*\))?\s*$`)
+    const pattern = new RegExp(
+      String.raw`^(\w+)\s+(?:LISTEN|UNCONN)\s+(\d+)\s+(\d+)\s+${ADDRESS}\s+${ADDRESS}\s*(users:\(.*\))?\s*$`,
+    )
     const [protocol, , queue, local, port, peer, peerPort, users] = match(line, pattern, 'a listening socket')
     return socket(line, [protocol, queue, local, port, peer, peerPort, users])
   }),
@@ -35,7 +37,10 @@ export const establishedSockets = parser(text =>
 
 function socket(line: Line, fields: (string | undefined)[]): Socket {
   const [protocol = '', queue, local = '', port, peer = '', peerPort, users = ''] = fields
-  const processes = [...users.matchAll(/\("([^"]*)",pid=(\d+)/g)].map(found => ({ name: found[1] ?? '', pid: Number(found[2]) }))
+  const processes = [...users.matchAll(/\("([^"]*)",pid=(\d+)/g)].map(found => ({
+    name: found[1] ?? '',
+    pid: Number(found[2]),
+  }))
   if (users !== '' && processes.length === 0) match(line, /^$/, 'a process list')
   return {
     protocol,
@@ -50,5 +55,8 @@ function socket(line: Line, fields: (string | undefined)[]): Socket {
 
 /** Without brackets, interface and the IPv4-in-IPv6 prefix. */
 function bare(address: string): string {
-  return address.replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, '').replace(/^::ffff:/, '')
+  return address
+    .replace(/^\[(.*)\]$/, '$1')
+    .replace(/%.*$/, '')
+    .replace(/^::ffff:/, '')
 }

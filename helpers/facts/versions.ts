@@ -18,5 +18,7 @@ export const gitDescription = parser(text => {
 
 /** `kubectl version --client -o json`. */
 export const kubectlVersion = json(
-  z.object({ clientVersion: z.object({ gitVersion: z.string() }) }).transform(({ clientVersion }) => clientVersion.gitVersion.replace(/^v/, '')),
+  z
+    .object({ clientVersion: z.object({ gitVersion: z.string() }) })
+    .transform(({ clientVersion }) => clientVersion.gitVersion.replace(/^v/, '')),
 )

@@ -27,7 +27,12 @@ export class Check {
   /** Everything expected is there; there may be more. */
   includes(what: string, found: readonly string[], expected: readonly string[]): void {
     const missing = expected.filter(one => !found.includes(one))
-    this.that(what, missing.length === 0, missing.length === found.length ? 'none of them' : `without ${show(missing)}`, expected)
+    this.that(
+      what,
+      missing.length === 0,
+      missing.length === found.length ? 'none of them' : `without ${show(missing)}`,
+      expected,
+    )
   }
 
   /** Nothing unwanted is there. */
@@ -55,5 +60,5 @@ export function show(value: unknown): string {
   if (value === undefined || value === null) return 'not set'
   if (typeof value === 'string') return value === '' ? '(empty)' : value
   if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.map(show).join(', ')
-  return typeof value === 'object' ? JSON.stringify(value) : String(value as number | boolean)
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }

@@ -30,7 +30,9 @@ export class Edit {
 
   /** Changes the content of the one file whose path is this, or ends so where it begins with `…`. */
   file(path: string, change: (content: string) => string): void {
-    this.#edit(this.#fileSource(path), evidence => (evidence.kind === 'file' ? { ...evidence, content: change(evidence.content ?? '') } : evidence))
+    this.#edit(this.#fileSource(path), evidence =>
+      evidence.kind === 'file' ? { ...evidence, content: change(evidence.content ?? '') } : evidence,
+    )
   }
 
   /** The recorded content of a file of the node, to build an edit on. */
@@ -66,7 +68,9 @@ export class Edit {
   /** Changes what a command printed, and how it ended where that is given. */
   output(id: string, change: (stdout: string) => string, exitCode?: number): void {
     this.#edit(commandSource(this.node, id), evidence =>
-      evidence.kind === 'command' ? { ...evidence, stdout: change(evidence.stdout), exitCode: exitCode ?? evidence.exitCode } : evidence,
+      evidence.kind === 'command'
+        ? { ...evidence, stdout: change(evidence.stdout), exitCode: exitCode ?? evidence.exitCode }
+        : evidence,
     )
   }
 
@@ -78,13 +82,22 @@ export class Edit {
   /** Changes what a command printed to standard error, and how it ended where that is given. */
   errors(id: string, change: (stderr: string) => string, exitCode?: number): void {
     this.#edit(commandSource(this.node, id), evidence =>
-      evidence.kind === 'command' ? { ...evidence, stderr: change(evidence.stderr), exitCode: exitCode ?? evidence.exitCode } : evidence,
+      evidence.kind === 'command'
+        ? { ...evidence, stderr: change(evidence.stderr), exitCode: exitCode ?? evidence.exitCode }
+        : evidence,
     )
   }
 
   /** Adds a command that was not recorded. */
   addCommand(id: string, stdout: string, exitCode = 0, stderr = ''): void {
-    this.changes.set(commandSource(this.node, id), { kind: 'command', command: id, exitCode, seconds: 0, stdout, stderr })
+    this.changes.set(commandSource(this.node, id), {
+      kind: 'command',
+      command: id,
+      exitCode,
+      seconds: 0,
+      stdout,
+      stderr,
+    })
   }
 
   /** Adds a text of the controller's or the API's side that was not recorded. */
@@ -94,7 +107,9 @@ export class Edit {
 
   /** Changes a text of the controller's or the API's side. */
   text(source: Source, change: (content: string) => string): void {
-    this.#edit(source, evidence => (evidence.kind === 'text' ? { ...evidence, content: change(evidence.content) } : evidence))
+    this.#edit(source, evidence =>
+      evidence.kind === 'text' ? { ...evidence, content: change(evidence.content) } : evidence,
+    )
   }
 
   /** Changes the items of a list that the API returned. */
@@ -149,7 +164,7 @@ export class Edit {
 
 function changed(text: string, change: (value: Json) => void): string {
   // Numbers beyond 2^53 (etcd's ids) pass as text, as helpers/facts/json.ts reads them.
-  const value = JSON.parse(text.replace(/([:[,]\s*)(\d{16,})(?=\s*[,}\]])/g, '$1"$2"')) as Json
+  const value = JSON.parse(text.replace(/([:[,]\s*)(\d{16,})(?=\s*[,}\]])/g, '$1"$2"'))
   change(value)
   return JSON.stringify(value, null, 1)
 }

@@ -52,12 +52,13 @@ export const allNodes = nodesOf('every node', ({ nodes }) => nodes)
 export const controlPlanes = nodesOf('control planes', expectations => expectations.controlPlanes)
 export const workers = nodesOf('workers', expectations => expectations.workers)
 export const etcdMembers = nodesOf('etcd members', expectations => expectations.etcdMembers)
-export const allMachines = nodesOf('every machine', ({ machines }) => machines)
 export const wholeCluster: WholeCluster = { kind: 'cluster', label: 'the cluster' }
 export const controller: WholeCluster = { kind: 'cluster', label: 'the controller' }
 
 /** A minimal edit of healthy evidence that must make the invariant fail, and the other invariants that it makes fail too. */
-export type Refutation = ((edit: Edit) => void) | { readonly edit: (edit: Edit) => void; readonly also: readonly string[] }
+export type Refutation =
+  | ((edit: Edit) => void)
+  | { readonly edit: (edit: Edit) => void; readonly also: readonly string[] }
 
 export interface Declaration<Context> {
   /** What must hold, as one sentence. */

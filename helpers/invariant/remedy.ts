@@ -10,7 +10,8 @@ export const remedy = {
   controlPlane: 'Run cluster.yml --tags control-plane --limit kube_control_plane.',
   kubelet: 'Run cluster.yml --tags node,kubelet --limit HOST and restart the kubelet.',
   etcd: 'Run cluster.yml --tags etcd --limit etcd,kube_control_plane; repair a lost member with recover-control-plane.yml (group broken_etcd).',
-  etcdServers: 'Edit --etcd-servers in /etc/kubernetes/manifests/kube-apiserver.yaml on one control plane after the other, or run upgrade-cluster.yml.',
+  etcdServers:
+    'Edit --etcd-servers in /etc/kubernetes/manifests/kube-apiserver.yaml on one control plane after the other, or run upgrade-cluster.yml.',
   certificates:
     'Run /usr/local/bin/k8s-certs-renew.sh on one control plane after the other (or kubeadm certs renew all, then recreate the control-plane pods and copy admin.conf). Where a SAN is missing run cluster.yml: it issues apiserver.crt again.',
   host: 'Run cluster.yml --tags bootstrap_os,preinstall --limit HOST, then sysctl --system on the node.',
@@ -18,10 +19,13 @@ export const remedy = {
   addons: 'Run cluster.yml --tags apps.',
   network: 'Run cluster.yml --tags network.',
   pruneBackups: 'Remove old backups and set etcd_backup_retention_count: 5.',
-  adminKubeconfig: 'Copy /root/.kube/config from a control plane again and point its server at a live control plane or a load balancer.',
+  adminKubeconfig:
+    'Copy /root/.kube/config from a control plane again and point its server at a live control plane or a load balancer.',
   leftover: 'Delete the left-over static pod manifest and its configuration folder on HOST.',
-  kubeadmConfigMaps: 'Run kubectl edit cm -n kube-public cluster-info and kubectl edit cm -n kube-system kubeadm-config: name a live control plane.',
-  investigate: 'Kubespray has no fix for it: look at the host and its logs (journalctl -u kubelet -u containerd -u etcd, kubectl get events -A).',
+  kubeadmConfigMaps:
+    'Run kubectl edit cm -n kube-public cluster-info and kubectl edit cm -n kube-system kubeadm-config: name a live control plane.',
+  investigate:
+    'Kubespray has no fix for it: look at the host and its logs (journalctl -u kubelet -u containerd -u etcd, kubectl get events -A).',
   rerun: 'Read the first failed task in the log, mend its cause, and run the playbook again.',
 } as const
 
@@ -30,4 +34,5 @@ export const kubespray = (path: string) => `Kubespray ${path}`
 /** A heading of the seed document. */
 export const seed = (heading: string) => `Seed document: ${heading}`
 /** Issues and pull requests of kubernetes-sigs/kubespray. */
-export const issue = (...numbers: number[]) => `kubernetes-sigs/kubespray ${numbers.map(number => `#${number}`).join(', ')}`
+export const issue = (...numbers: number[]) =>
+  `kubernetes-sigs/kubespray ${numbers.map(number => `#${number}`).join(', ')}`

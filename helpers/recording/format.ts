@@ -61,7 +61,6 @@ export const manifestSchema = z.strictObject({
 })
 
 export type Manifest = z.infer<typeof manifestSchema>
-export type NodeIndex = z.infer<typeof nodeIndex>
 
 export type CommandEvidence = z.infer<typeof commandEntry> & {
   readonly kind: 'command'

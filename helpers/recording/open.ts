@@ -3,7 +3,17 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { z } from 'zod'
 import { UserError } from './errors.ts'
-import { collectionSource, commandSource, type Evidence, FORMAT, fileSource, manifestSchema, nodeIndex, pathOf, type Source } from './format.ts'
+import {
+  collectionSource,
+  commandSource,
+  type Evidence,
+  FORMAT,
+  fileSource,
+  manifestSchema,
+  nodeIndex,
+  pathOf,
+  type Source,
+} from './format.ts'
 import { Recording } from './recording.ts'
 
 /**
@@ -12,7 +22,8 @@ import { Recording } from './recording.ts'
  */
 export function openRecording(dir: string): Recording {
   if (!existsSync(dir)) throw new UserError(`${dir}: no such recording. Give the folder that holds its manifest.json.`)
-  if (!statSync(dir).isDirectory()) throw new UserError(`${dir}: not a folder. A recording is a folder with a manifest.json.`)
+  if (!statSync(dir).isDirectory())
+    throw new UserError(`${dir}: not a folder. A recording is a folder with a manifest.json.`)
   const manifest = readManifest(dir)
   const texts = readVerified(dir, manifest.digests)
   const evidence = new Map<Source, Evidence>()
@@ -51,7 +62,9 @@ function readVerified(dir: string, digests: Readonly<Record<string, string>>): M
     try {
       bytes = readFileSync(file)
     } catch {
-      throw new UserError(`${file}: is in the manifest but can not be read. The recording is incomplete: copy it again.`)
+      throw new UserError(
+        `${file}: is in the manifest but can not be read. The recording is incomplete: copy it again.`,
+      )
     }
     if (createHash('sha256').update(bytes).digest('hex') !== digest) {
       throw new UserError(
@@ -63,13 +76,20 @@ function readVerified(dir: string, digests: Readonly<Record<string, string>>): M
   for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
     const path = relative(dir, join(entry.parentPath, entry.name))
     if (entry.isFile() && path !== 'manifest.json' && !texts.has(path)) {
-      throw new UserError(`${join(dir, path)}: is not in manifest.json. Remove it: evidence without a digest is not judged.`)
+      throw new UserError(
+        `${join(dir, path)}: is not in manifest.json. Remove it: evidence without a digest is not judged.`,
+      )
     }
   }
   return texts
 }
 
-function readNode(dir: string, node: string, texts: ReadonlyMap<string, string>, evidence: Map<Source, Evidence>): void {
+function readNode(
+  dir: string,
+  node: string,
+  texts: ReadonlyMap<string, string>,
+  evidence: Map<Source, Evidence>,
+): void {
   const path = `nodes/${node}/node.json`
   const text = texts.get(path)
   if (text === undefined) return

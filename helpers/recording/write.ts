@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { UserError } from './errors.ts'
-import { type CommandEvidence, commandSource, type FileEvidence, FORMAT, fileSource, type Manifest, pathOf } from './format.ts'
+import {
+  type CommandEvidence,
+  commandSource,
+  type FileEvidence,
+  FORMAT,
+  fileSource,
+  type Manifest,
+  pathOf,
+} from './format.ts'
 
 export interface NodeContent {
   readonly startedAt: number
@@ -44,7 +52,10 @@ export function writeRecording(dir: string, content: RecordingContent): void {
     format: FORMAT,
     ...content.manifest,
     nodes: Object.fromEntries(
-      Object.entries(content.nodes).map(([name, node]) => [name, typeof node === 'string' ? { unreachable: node } : {}]),
+      Object.entries(content.nodes).map(([name, node]) => [
+        name,
+        typeof node === 'string' ? { unreachable: node } : {},
+      ]),
     ),
     digests: Object.fromEntries(Object.entries(digests).sort(([a], [b]) => (a < b ? -1 : 1))),
   }
@@ -68,5 +79,8 @@ function writeNode(name: string, node: NodeContent, write: (path: string, text: 
     if (content !== undefined) write(pathOf(fileSource(name, path), undefined), content)
   }
   const { startedAt, finishedAt } = node
-  write(`nodes/${name}/node.json`, `${JSON.stringify({ node: name, startedAt, finishedAt, commands, files }, null, 2)}\n`)
+  write(
+    `nodes/${name}/node.json`,
+    `${JSON.stringify({ node: name, startedAt, finishedAt, commands, files }, null, 2)}\n`,
+  )
 }

@@ -17,12 +17,18 @@ export class Baseline {
   readonly overrides: Overrides
   readonly verdicts: ReadonlyMap<string, Verdict>
 
-  constructor(invariants: readonly CataloguedInvariant[], recording: Recording, overrides: Overrides, known?: ReadonlyMap<string, Verdict>) {
+  constructor(
+    invariants: readonly CataloguedInvariant[],
+    recording: Recording,
+    overrides: Overrides,
+    known?: ReadonlyMap<string, Verdict>,
+  ) {
     this.invariants = invariants
     this.recording = recording
     this.overrides = overrides
     this.expectations = expectationsFor(recording, overrides)
-    this.verdicts = known ?? new Map(this.#judgeAll(recording, this.expectations).map(verdict => [keyOf(verdict), verdict]))
+    this.verdicts =
+      known ?? new Map(this.#judgeAll(recording, this.expectations).map(verdict => [keyOf(verdict), verdict]))
   }
 
   /**
@@ -80,11 +86,19 @@ export function refute(invariant: CataloguedInvariant, healthy: Baseline): Refut
     if (before?.status === 'not applicable') continue
     for (const [refutation, how] of Object.entries(invariant.refutedBy)) {
       const problems =
-        before?.status === 'pass' ? hit(invariant, subject, node, how, baseline) : [`is ${before?.status ?? 'not judged'} before the edit: ${before?.reason ?? describe(before)}`]
+        before?.status === 'pass'
+          ? hit(invariant, subject, node, how, baseline)
+          : [`is ${before?.status ?? 'not judged'} before the edit: ${before?.reason ?? describe(before)}`]
       results.push({ invariant, subject, refutation, problems })
     }
   }
-  if (results.length === 0) results.push({ invariant, subject: '-', refutation: '-', problems: ['applies to no subject of the healthy recording'] })
+  if (results.length === 0)
+    results.push({
+      invariant,
+      subject: '-',
+      refutation: '-',
+      problems: ['applies to no subject of the healthy recording'],
+    })
   return results
 }
 
@@ -95,7 +109,13 @@ function supplied(invariant: CataloguedInvariant, healthy: Baseline, node: strin
   return healthy.with(edit.changes)
 }
 
-function hit(invariant: CataloguedInvariant, subject: string, node: string, how: Refutation, baseline: Baseline): string[] {
+function hit(
+  invariant: CataloguedInvariant,
+  subject: string,
+  node: string,
+  how: Refutation,
+  baseline: Baseline,
+): string[] {
   const { edit: apply, also } = typeof how === 'function' ? { edit: how, also: [] } : how
   const edit = new Edit(baseline.recording, node)
   let after: Verdict[]
@@ -105,10 +125,15 @@ function hit(invariant: CataloguedInvariant, subject: string, node: string, how:
   } catch (error) {
     return [(error as Error).message]
   }
-  const own = after.find(verdict => verdict.invariant.id === invariant.id && (verdict.subject === subject || movesInventory(edit)))
+  const own = after.find(
+    verdict => verdict.invariant.id === invariant.id && (verdict.subject === subject || movesInventory(edit)),
+  )
   const problems: string[] = []
-  if (own?.status !== 'fail') problems.push(`stays ${own?.status ?? 'pass'}: ${own?.reason ?? 'the edit is not noticed'}`)
-  const others = after.filter(verdict => verdict !== own && (verdict.status === 'fail' || verdict.status === 'indeterminate'))
+  if (own?.status !== 'fail')
+    problems.push(`stays ${own?.status ?? 'pass'}: ${own?.reason ?? 'the edit is not noticed'}`)
+  const others = after.filter(
+    verdict => verdict !== own && (verdict.status === 'fail' || verdict.status === 'indeterminate'),
+  )
   for (const other of others) {
     if (also.includes(other.invariant.id) || dependsOn(other.invariant, invariant.id, baseline.invariants)) continue
     // An edit of the inventory moves what all other planes are compared with: only its own plane is held to exactness.
@@ -129,10 +154,17 @@ function describe(verdict: Verdict | undefined): string {
   return finding === undefined ? '' : `${finding.what}: ${finding.found}, expected ${finding.expected}`
 }
 
-function dependsOn(invariant: CataloguedInvariant, id: string, all: readonly CataloguedInvariant[], seen: readonly string[] = []): boolean {
+function dependsOn(
+  invariant: CataloguedInvariant,
+  id: string,
+  all: readonly CataloguedInvariant[],
+  seen: readonly string[] = [],
+): boolean {
   const direct = invariant.dependsOn ?? []
   return direct.some(
-    one => one === id || (!seen.includes(one) && all.some(other => other.id === one && dependsOn(other, id, all, [...seen, one]))),
+    one =>
+      one === id ||
+      (!seen.includes(one) && all.some(other => other.id === one && dependsOn(other, id, all, [...seen, one]))),
   )
 }
 
@@ -156,9 +188,14 @@ export function spoil(source: Source, baseline: Baseline): Spoilt[] {
   return (['deleted', 'garbled'] as const).map(how => {
     const edited = baseline.recording.with(new Map([[source, how === 'deleted' ? undefined : garbled]]))
     const problems = citing
-      .map(({ invariant, subject, status }) => ({ before: status, ...judgeOne(invariant, subject, edited, baseline.expectations) }))
+      .map(({ invariant, subject, status }) => ({
+        before: status,
+        ...judgeOne(invariant, subject, edited, baseline.expectations),
+      }))
       .filter(({ before, status }) => status !== 'indeterminate' && !(before === 'fail' && status === 'fail'))
-      .map(verdict => `${keyOf(verdict)} is ${verdict.status}${describe(verdict) === '' ? '' : `: ${describe(verdict)}`}`)
+      .map(
+        verdict => `${keyOf(verdict)} is ${verdict.status}${describe(verdict) === '' ? '' : `: ${describe(verdict)}`}`,
+      )
     return { source, how, citing: citing.length, problems }
   })
 }
@@ -168,7 +205,14 @@ function garble(evidence: Evidence): Evidence {
     case 'command':
       return { ...evidence, stdout: GARBAGE, stderr: GARBAGE, ...(evidence.exitCode === 0 ? {} : { exitCode: null }) }
     case 'file':
-      return { ...evidence, mode: '??', owner: '?', group: '?', mtime: undefined, ...(evidence.content === undefined ? {} : { content: GARBAGE }) }
+      return {
+        ...evidence,
+        mode: '??',
+        owner: '?',
+        group: '?',
+        mtime: undefined,
+        ...(evidence.content === undefined ? {} : { content: GARBAGE }),
+      }
     case 'text':
       return { ...evidence, content: GARBAGE }
   }

@@ -52,7 +52,9 @@ function releaseOf(recording: Recording, overrides: Overrides) {
   if (tag === undefined) return undefined
   const known = release(tag)
   if (known === undefined) {
-    throw new UserError(`${overrides.release === undefined ? RELEASE : overrides.file}: Kubespray ${tag} is not known here. Known are ${knownReleases.join(', ')}.`)
+    throw new UserError(
+      `${overrides.release === undefined ? RELEASE : overrides.file}: Kubespray ${tag} is not known here. Known are ${knownReleases.join(', ')}.`,
+    )
   }
   return known
 }
@@ -63,13 +65,16 @@ function recordedInventory(recording: Recording): Omit<InventoryFiles, 'extraVar
     return evidence?.kind === 'text' ? [{ path: source.slice(INVENTORY.length), text: evidence.content }] : []
   })
   if (texts.length === 0) {
-    throw new UserError(`${recording.dir}/${INVENTORY}: the recording holds no inventory. Give one with --inventory PATH.`)
+    throw new UserError(
+      `${recording.dir}/${INVENTORY}: the recording holds no inventory. Give one with --inventory PATH.`,
+    )
   }
   return split(texts)
 }
 
 function inventoryOnDisk(path: string): Omit<InventoryFiles, 'extraVars'> {
-  if (!existsSync(path)) throw new UserError(`${path}: no such inventory. Give the inventory file of the cluster, or its folder.`)
+  if (!existsSync(path))
+    throw new UserError(`${path}: no such inventory. Give the inventory file of the cluster, or its folder.`)
   const folder = statSync(path).isDirectory() ? path : dirname(path)
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter(entry => entry.isFile())
@@ -86,7 +91,10 @@ function isVars(path: string): boolean {
 
 /** Ansible passes over backups and files of other kinds in an inventory folder. */
 function split(files: readonly { path: string; text: string }[]): Omit<InventoryFiles, 'extraVars'> {
-  const sources = files.filter(({ path }) => !isVars(path) && !path.includes('/') && !/~$|\.(orig|bak|cfg|retry|md|pyc?|swp|j2|creds)$/.test(path))
-  if (sources.length === 0) throw new UserError('the inventory folder holds group_vars but no inventory file: give the file with --inventory.')
+  const sources = files.filter(
+    ({ path }) => !isVars(path) && !path.includes('/') && !/~$|\.(orig|bak|cfg|retry|md|pyc?|swp|j2|creds)$/.test(path),
+  )
+  if (sources.length === 0)
+    throw new UserError('the inventory folder holds group_vars but no inventory file: give the file with --inventory.')
   return { sources, varsFiles: files.filter(({ path }) => isVars(path)) }
 }

@@ -5,7 +5,7 @@ import type { CataloguedInvariant } from '../invariant/catalogue.ts'
 import { Check } from '../invariant/check.ts'
 import { CLUSTER } from '../invariant/invariant.ts'
 import type { Recording } from '../recording/recording.ts'
-import { keyOf, type Verdict } from './verdict.ts'
+import type { Verdict } from './verdict.ts'
 
 /** The subjects of an invariant: the nodes that it is about, or the cluster. */
 export function subjectsOf(invariant: CataloguedInvariant, expectations: Expectations): string[] {
@@ -13,7 +13,12 @@ export function subjectsOf(invariant: CataloguedInvariant, expectations: Expecta
 }
 
 /** Judges one invariant on one subject: a pure function of the evidence that it reads and the expectations. */
-export function judgeOne(invariant: CataloguedInvariant, subject: string, recording: Recording, expectations: Expectations): Verdict {
+export function judgeOne(
+  invariant: CataloguedInvariant,
+  subject: string,
+  recording: Recording,
+  expectations: Expectations,
+): Verdict {
   const reader = new Reader(recording)
   const cluster = new Cluster(reader, expectations)
   const check = new Check()
@@ -46,7 +51,11 @@ function reasonOf(error: unknown): string {
 }
 
 /** Judges every invariant on every subject, and folds failures into their root causes. */
-export function judge(invariants: readonly CataloguedInvariant[], recording: Recording, expectations: Expectations): Verdict[] {
+export function judge(
+  invariants: readonly CataloguedInvariant[],
+  recording: Recording,
+  expectations: Expectations,
+): Verdict[] {
   const verdicts = invariants.flatMap(invariant =>
     subjectsOf(invariant, expectations).map(subject => judgeOne(invariant, subject, recording, expectations)),
   )

@@ -30,13 +30,3 @@ export interface Verdict {
 export function keyOf({ invariant, subject }: Pick<Verdict, 'invariant' | 'subject'>): string {
   return `${invariant.id}@${subject}`
 }
-
-/** Whether a verdict stops a gate. */
-export function gates({ status, invariant }: Verdict): boolean {
-  return status === 'fail' && invariant.severity !== 'advisory'
-}
-
-/** Whether a verdict leaves a gate without an answer. */
-export function lacksEvidence({ status, invariant, knownGap }: Verdict): boolean {
-  return status === 'indeterminate' && invariant.severity !== 'advisory' && knownGap === undefined
-}

@@ -6,16 +6,24 @@ import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.t
 const invariant = plane('control-plane')
 
 /** An edit that points a kubeconfig elsewhere. */
-const pointTo = (path: string, server: string) => (edit: Edit) => edit.file(path, text => text.replace(/server: .*/, `server: ${server}`))
+const pointTo = (path: string, server: string) => (edit: Edit) =>
+  edit.file(path, text => text.replace(/server: .*/, `server: ${server}`))
 
 /** Source: roles/kubernetes/control-plane/tasks/kubeadm-fix-apiserver.yml, gone in v2.31. */
 function ownEndpoint(cluster: Cluster, host: string): string {
   const port = cluster.want(host).kube_apiserver_port
-  return cluster.release.controlPlaneKubeconfigsLocal ? `https://127.0.0.1:${port}` : `https://${cluster.mainIp(host)}:${port}`
+  return cluster.release.controlPlaneKubeconfigsLocal
+    ? `https://127.0.0.1:${port}`
+    : `https://${cluster.mainIp(host)}:${port}`
 }
 
 const kubeconfigs = {
-  'kc-controller-manager': { file: 'controller-manager.conf', user: 'system:kube-controller-manager', who: 'The controller manager', severity: 'blocker' },
+  'kc-controller-manager': {
+    file: 'controller-manager.conf',
+    user: 'system:kube-controller-manager',
+    who: 'The controller manager',
+    severity: 'blocker',
+  },
   'kc-scheduler': { file: 'scheduler.conf', user: 'system:kube-scheduler', who: 'The scheduler', severity: 'blocker' },
 } as const
 
@@ -24,8 +32,13 @@ for (const [id, { file, user, who, severity }] of Object.entries(kubeconfigs)) {
     title: `${who} calls its own API server`,
     on: controlPlanes,
     severity,
-    because: 'Pointed at another control plane, it stops with that one: the high availability is gone though all three run.',
-    source: [seed('component endpoints'), kubespray('roles/kubernetes/control-plane/tasks/kubeadm-fix-apiserver.yml'), issue(5816, 5150)],
+    because:
+      'Pointed at another control plane, it stops with that one: the high availability is gone though all three run.',
+    source: [
+      seed('component endpoints'),
+      kubespray('roles/kubernetes/control-plane/tasks/kubeadm-fix-apiserver.yml'),
+      issue(5816, 5150),
+    ],
     fix: remedy.controlPlane,
     judge: ({ cluster, node, check }) => {
       const config = node.kubeconfig(file)
@@ -40,18 +53,31 @@ for (const [id, { file, user, who, severity }] of Object.entries(kubeconfigs)) {
 }
 
 invariant('kc-admin', {
-  title: 'admin.conf points at the node\'s own API server',
+  title: "admin.conf points at the node's own API server",
   on: controlPlanes,
   severity: 'critical',
   because: 'It is what an administrator on the node reaches for when the others are down.',
-  source: [seed('component endpoints'), kubespray('roles/kubernetes/control-plane/tasks/kubeadm-fix-apiserver.yml'), issue(13533)],
+  source: [
+    seed('component endpoints'),
+    kubespray('roles/kubernetes/control-plane/tasks/kubeadm-fix-apiserver.yml'),
+    issue(13533),
+  ],
   fix: remedy.controlPlane,
   correction: 'In v2.31.0 it points at the first control plane.',
   judge: ({ cluster, node, want, check }) => {
     const first = `https://${cluster.mainAccessIp(cluster.firstControlPlane.name)}:${want.kube_apiserver_port}`
-    check.equal('server in admin.conf', node.kubeconfig('admin.conf').server, cluster.release.controlPlaneKubeconfigsLocal ? ownEndpoint(cluster, node.name) : first)
+    check.equal(
+      'server in admin.conf',
+      node.kubeconfig('admin.conf').server,
+      cluster.release.controlPlaneKubeconfigsLocal ? ownEndpoint(cluster, node.name) : first,
+    )
   },
-  refutedBy: { 'another control plane': { edit: pointTo('/etc/kubernetes/admin.conf', 'https://192.0.2.11:6443'), also: ['kc-root-kubeconfig'] } },
+  refutedBy: {
+    'another control plane': {
+      edit: pointTo('/etc/kubernetes/admin.conf', 'https://192.0.2.11:6443'),
+      also: ['kc-root-kubeconfig'],
+    },
+  },
 })
 
 invariant('kc-kubelet-cp', {
@@ -59,7 +85,11 @@ invariant('kc-kubelet-cp', {
   on: controlPlanes,
   severity: 'blocker',
   because: 'A certificate within the file is never renewed: after a year the node is gone.',
-  source: [seed('component endpoints'), kubespray('roles/kubernetes/control-plane/tasks/kubelet-fix-client-cert-rotation.yml'), issue(5555)],
+  source: [
+    seed('component endpoints'),
+    kubespray('roles/kubernetes/control-plane/tasks/kubelet-fix-client-cert-rotation.yml'),
+    issue(5555),
+  ],
   fix: remedy.kubelet,
   judge: ({ cluster, node, check }) => {
     const config = node.kubeconfig('kubelet.conf')
@@ -70,7 +100,13 @@ invariant('kc-kubelet-cp', {
   },
   refutedBy: {
     'another control plane': pointTo('/etc/kubernetes/kubelet.conf', 'https://192.0.2.11:6443'),
-    'a fixed certificate': { edit: edit => edit.file('/etc/kubernetes/kubelet.conf', text => text.replace(/client-certificate: .*/, 'client-certificate: /etc/kubernetes/ssl/kubelet.crt')), also: ['kl-cert-rotation'] },
+    'a fixed certificate': {
+      edit: edit =>
+        edit.file('/etc/kubernetes/kubelet.conf', text =>
+          text.replace(/client-certificate: .*/, 'client-certificate: /etc/kubernetes/ssl/kubelet.crt'),
+        ),
+      also: ['kl-cert-rotation'],
+    },
   },
 })
 
@@ -81,13 +117,17 @@ invariant('kc-super-admin', {
   because: 'Its user bypasses RBAC: a copy is a key to everything that no role can take back.',
   source: [seed('super-admin.conf'), 'kubeadm 1.29'],
   fix: 'Remove copies; keep the one on the first control plane 0600.',
-  correction: 'Its server is the node\'s address: it is not rewritten to 127.0.0.1.',
+  correction: "Its server is the node's address: it is not rewritten to 127.0.0.1.",
   judge: ({ cluster, node, want, check }) => {
     const path = `${want.kube_config_dir}/super-admin.conf`
     const first = node.name === cluster.firstControlPlane.name
     check.equal(`${path} is there`, node.etcKubernetes.has(path), first)
     if (!first) return
-    check.equal('server in super-admin.conf', node.kubeconfig('super-admin.conf').server, `https://${cluster.mainIp(node.name)}:${want.kube_apiserver_port}`)
+    check.equal(
+      'server in super-admin.conf',
+      node.kubeconfig('super-admin.conf').server,
+      `https://${cluster.mainIp(node.name)}:${want.kube_apiserver_port}`,
+    )
     check.equal('permissions', node.etcKubernetes.get(path)?.permissions, '-rw-------')
   },
   refutedBy: {
@@ -101,7 +141,7 @@ invariant('kc-super-admin', {
 })
 
 invariant('kc-root-kubeconfig', {
-  title: 'root\'s kubeconfig is the administrator\'s, and kubectl reaches the node\'s own API server with it',
+  title: "root's kubeconfig is the administrator's, and kubectl reaches the node's own API server with it",
   on: controlPlanes,
   severity: 'critical',
   because: 'It is a copy: when admin.conf was renewed and it was not, kubectl stops after a year.',
@@ -113,20 +153,38 @@ invariant('kc-root-kubeconfig', {
     check.equal('server', config.server, admin.server)
     check.equal('serial of the client certificate', config.clientCertificate?.serial, admin.clientCertificate?.serial)
     check.equal('mode of /root/.kube/config', node.fileStatus('/root/.kube/config').mode, '0600')
-    const local = cluster.release.controlPlaneKubeconfigsLocal ? `https://127.0.0.1:${want.kube_apiserver_port}` : admin.server
+    const local = cluster.release.controlPlaneKubeconfigsLocal
+      ? `https://127.0.0.1:${want.kube_apiserver_port}`
+      : admin.server
     check.equal('kubectl cluster-info', node.clusterInfo.url, local)
     const { loadedFrom, requests } = node.clusterInfoTrace
     check.equal('kubeconfig that kubectl loaded', loadedFrom, '/root/.kube/config')
-    check.none('requests that were not answered with 200', requests.filter(({ status, url }) => status !== 200 || !url.startsWith(local)).map(({ url, status }) => `${status} ${url}`))
+    check.none(
+      'requests that were not answered with 200',
+      requests
+        .filter(({ status, url }) => status !== 200 || !url.startsWith(local))
+        .map(({ url, status }) => `${status} ${url}`),
+    )
     check.atLeast('requests', requests.length, 1)
   },
   dependsOn: ['kc-admin'],
   refutedBy: {
     'another server': pointTo('/root/.kube/config', 'https://192.0.2.11:6443'),
     'readable for all': edit => edit.status('/root/.kube/config', { mode: '0644' }),
-    'kubectl finds another': edit => edit.output('kubectl-cluster-info', text => text.replace('127.0.0.1', '192.0.2.1')),
-    'kubectl is refused': edit => edit.errors('kubectl-cluster-info', text => text.replace('status="200 OK"', 'status="403 Forbidden"')),
-    'another certificate': { edit: edit => edit.file('/root/.kube/config', text => text.replace(/client-certificate-data: .*/, `client-certificate-data: ${Buffer.from(edit.content('/etc/kubernetes/ssl/apiserver-kubelet-client.crt')).toString('base64')}`)), also: [] },
+    'kubectl finds another': edit =>
+      edit.output('kubectl-cluster-info', text => text.replace('127.0.0.1', '192.0.2.1')),
+    'kubectl is refused': edit =>
+      edit.errors('kubectl-cluster-info', text => text.replace('status="200 OK"', 'status="403 Forbidden"')),
+    'another certificate': {
+      edit: edit =>
+        edit.file('/root/.kube/config', text =>
+          text.replace(
+            /client-certificate-data: .*/,
+            `client-certificate-data: ${Buffer.from(edit.content('/etc/kubernetes/ssl/apiserver-kubelet-client.crt')).toString('base64')}`,
+          ),
+        ),
+      also: [],
+    },
   },
 })
 
@@ -134,11 +192,12 @@ invariant('kc-no-root-kubeconfig-on-worker', {
   title: 'root of a worker has no kubeconfig',
   on: workers,
   severity: 'critical',
-  because: 'It would be an administrator\'s, on the machine that runs everybody\'s pods.',
+  because: "It would be an administrator's, on the machine that runs everybody's pods.",
   source: [seed('copying the kubeconfig')],
   fix: 'Remove /root/.kube/config from the worker.',
   judge: ({ node, check }) => check.equal('ls /root/.kube/config succeeds', node.rootKubeconfigListed, false),
-  suppliedBy: edit => edit.addCommand('root-kubeconfig', '', 2, "ls: cannot access '/root/.kube/config': No such file or directory\n"),
+  suppliedBy: edit =>
+    edit.addCommand('root-kubeconfig', '', 2, "ls: cannot access '/root/.kube/config': No such file or directory\n"),
   refutedBy: {
     'it is there': edit => edit.output('root-kubeconfig', () => '/root/.kube/config\n', 0),
   },
@@ -154,13 +213,26 @@ invariant('kc-perms', {
   correction: 'kubeadm-client.conf on workers is 0640 and no kubeconfig: names are listed, not matched by *.conf.',
   judge: ({ node, want, check }) => {
     const secret = ['admin.conf', 'controller-manager.conf', 'scheduler.conf', 'kubelet.conf', 'super-admin.conf']
-    const isSecret = (path: string) => secret.some(name => path === `${want.kube_config_dir}/${name}`) || (path.startsWith(`${want.kube_cert_dir}/`) && path.endsWith('.key'))
+    const isSecret = (path: string) =>
+      secret.some(name => path === `${want.kube_config_dir}/${name}`) ||
+      (path.startsWith(`${want.kube_cert_dir}/`) && path.endsWith('.key'))
     const entries = node.etcKubernetes.entries.filter(({ path }) => isSecret(path))
     check.atLeast('kubeconfigs and keys', entries.length, 1)
-    check.none('open ones', entries.filter(({ permissions, owner }) => permissions !== '-rw-------' || owner !== 'root').map(({ path, permissions, owner }) => `${path} ${permissions} ${owner}`))
+    check.none(
+      'open ones',
+      entries
+        .filter(({ permissions, owner }) => permissions !== '-rw-------' || owner !== 'root')
+        .map(({ path, permissions, owner }) => `${path} ${permissions} ${owner}`),
+    )
   },
   refutedBy: {
-    'kubelet.conf is readable': edit => edit.output('etc-kubernetes-listing', text => text.replace(/^-rw-------( .*\/kubelet\.conf -> )$/m, '-rw-r--r--$1')),
-    'another owner': edit => edit.output('etc-kubernetes-listing', text => text.replace(/^(-rw-------) root( .*\/kubelet\.conf -> )$/m, '$1 kube$2')),
+    'kubelet.conf is readable': edit =>
+      edit.output('etc-kubernetes-listing', text =>
+        text.replace(/^-rw-------( .*\/kubelet\.conf -> )$/m, '-rw-r--r--$1'),
+      ),
+    'another owner': edit =>
+      edit.output('etc-kubernetes-listing', text =>
+        text.replace(/^(-rw-------) root( .*\/kubelet\.conf -> )$/m, '$1 kube$2'),
+      ),
   },
 })

@@ -13,21 +13,49 @@ invariant('lease-apiserver', {
   source: [seed('leases'), 'Kubernetes pkg/controlplane (identity lease, renewed every 10 s)'],
   fix: remedy.investigate,
   judge: ({ cluster, check }) => {
-    const leases = cluster.api.leases.filter(({ metadata }) => metadata.namespace === 'kube-system' && metadata.labels[IDENTITY] === 'kube-apiserver')
+    const leases = cluster.api.leases.filter(
+      ({ metadata }) => metadata.namespace === 'kube-system' && metadata.labels[IDENTITY] === 'kube-apiserver',
+    )
     const fresh = leases.filter(({ spec }) => Math.abs(cluster.apiReadAt - spec.renewTime) < 60_000)
     check.equal('leases', leases.length, cluster.expectations.controlPlanes.length)
     check.equal('leases renewed within 60 s of the reading', fresh.length, cluster.expectations.controlPlanes.length)
-    for (const { metadata, spec } of leases) check.that(`holder of ${metadata.name}`, spec.holderIdentity.startsWith(`${metadata.name}_`), spec.holderIdentity, `${metadata.name}_<UUID>`)
+    for (const { metadata, spec } of leases)
+      check.that(
+        `holder of ${metadata.name}`,
+        spec.holderIdentity.startsWith(`${metadata.name}_`),
+        spec.holderIdentity,
+        `${metadata.name}_<UUID>`,
+      )
   },
   refutedBy: {
-    'one is stale': edit => edit.object('leases', item => item.metadata.name.startsWith('apiserver-'), ({ spec }) => { spec.renewTime = '2020-01-01T00:00:00.000000Z' }),
-    'one is gone': { edit: edit => edit.api('leases', items => items.filter((item, index) => index !== items.findIndex(one => one.metadata.name.startsWith('apiserver-')))), also: ['lease-apiserver-names'] },
-    'another holder': edit => edit.object('leases', item => item.metadata.name.startsWith('apiserver-'), ({ spec }) => { spec.holderIdentity = 'other_1' }),
+    'one is stale': edit =>
+      edit.object(
+        'leases',
+        item => item.metadata.name.startsWith('apiserver-'),
+        ({ spec }) => {
+          spec.renewTime = '2020-01-01T00:00:00.000000Z'
+        },
+      ),
+    'one is gone': {
+      edit: edit =>
+        edit.api('leases', items =>
+          items.filter((item, index) => index !== items.findIndex(one => one.metadata.name.startsWith('apiserver-'))),
+        ),
+      also: ['lease-apiserver-names'],
+    },
+    'another holder': edit =>
+      edit.object(
+        'leases',
+        item => item.metadata.name.startsWith('apiserver-'),
+        ({ spec }) => {
+          spec.holderIdentity = 'other_1'
+        },
+      ),
   },
 })
 
 invariant('lease-apiserver-names', {
-  title: 'The API server\'s lease bears the name that follows from its host\'s',
+  title: "The API server's lease bears the name that follows from its host's",
   on: controlPlanes,
   severity: 'normal',
   because: 'It tells which API server is missing or stale.',
@@ -35,15 +63,24 @@ invariant('lease-apiserver-names', {
   fix: remedy.investigate,
   judge: ({ cluster, node, check }) => {
     const name = leaseName(node.hostname)
-    const lease = cluster.api.leases.find(({ metadata }) => metadata.labels[IDENTITY] === 'kube-apiserver' && metadata.labels['kubernetes.io/hostname'] === node.hostname)
+    const lease = cluster.api.leases.find(
+      ({ metadata }) =>
+        metadata.labels[IDENTITY] === 'kube-apiserver' && metadata.labels['kubernetes.io/hostname'] === node.hostname,
+    )
     check.equal('name of the lease labelled with the host', lease?.metadata.name, name)
   },
   dependsOn: ['os-hostname', 'lease-apiserver'],
   refutedBy: {
-    'another name': edit => edit.object('leases', item => item.metadata.labels?.['kubernetes.io/hostname'] === edit.node && item.metadata.name.startsWith('apiserver-'), lease => {
-      lease.spec.holderIdentity = lease.spec.holderIdentity.replace(lease.metadata.name, 'apiserver-x')
-      lease.metadata.name = 'apiserver-x'
-    }),
+    'another name': edit =>
+      edit.object(
+        'leases',
+        item =>
+          item.metadata.labels?.['kubernetes.io/hostname'] === edit.node && item.metadata.name.startsWith('apiserver-'),
+        lease => {
+          lease.spec.holderIdentity = lease.spec.holderIdentity.replace(lease.metadata.name, 'apiserver-x')
+          lease.metadata.name = 'apiserver-x'
+        },
+      ),
   },
 })
 
@@ -68,20 +105,46 @@ invariant('lease-leaders', {
   source: [seed('leases'), kubespray('kube_controller_manager_leader_elect_lease_duration')],
   fix: remedy.controlPlane,
   judge: ({ cluster, want, check }) => {
-    const durations = { 'kube-controller-manager': want.kube_controller_manager_leader_elect_lease_duration, 'kube-scheduler': want.kube_scheduler_leader_elect_lease_duration }
+    const durations = {
+      'kube-controller-manager': want.kube_controller_manager_leader_elect_lease_duration,
+      'kube-scheduler': want.kube_scheduler_leader_elect_lease_duration,
+    }
     const names = cluster.expectations.controlPlanes.map(host => cluster.nodeName(host))
     for (const [name, duration] of Object.entries(durations)) {
-      const lease = cluster.api.leases.find(({ metadata }) => metadata.namespace === 'kube-system' && metadata.name === name)
-      check.that(`holder of ${name}`, names.some(host => lease?.spec.holderIdentity.startsWith(`${host}_`)), lease?.spec.holderIdentity, `one of ${names.join(', ')}`)
+      const lease = cluster.api.leases.find(
+        ({ metadata }) => metadata.namespace === 'kube-system' && metadata.name === name,
+      )
+      check.that(
+        `holder of ${name}`,
+        names.some(host => lease?.spec.holderIdentity.startsWith(`${host}_`)),
+        lease?.spec.holderIdentity,
+        `one of ${names.join(', ')}`,
+      )
       check.equal(`duration of ${name}`, `${lease?.spec.leaseDurationSeconds ?? 0}s`, duration)
-      check.atMost(`seconds since ${name} was renewed`, (cluster.apiReadAt - (lease?.spec.renewTime ?? 0)) / 1000, (lease?.spec.leaseDurationSeconds ?? 0))
+      check.atMost(
+        `seconds since ${name} was renewed`,
+        (cluster.apiReadAt - (lease?.spec.renewTime ?? 0)) / 1000,
+        lease?.spec.leaseDurationSeconds ?? 0,
+      )
     }
   },
   refutedBy: {
-    'nobody leads': edit => edit.object('leases', 'kube-scheduler', ({ spec }) => { spec.holderIdentity = '' }),
-    'a stranger leads': edit => edit.object('leases', 'kube-controller-manager', ({ spec }) => { spec.holderIdentity = 'stranger_1' }),
-    'the leader hangs': edit => edit.object('leases', 'kube-controller-manager', ({ spec }) => { spec.renewTime = '2020-01-01T00:00:00.000000Z' }),
-    'another duration': edit => edit.object('leases', 'kube-scheduler', ({ spec }) => { spec.leaseDurationSeconds = 60 }),
+    'nobody leads': edit =>
+      edit.object('leases', 'kube-scheduler', ({ spec }) => {
+        spec.holderIdentity = ''
+      }),
+    'a stranger leads': edit =>
+      edit.object('leases', 'kube-controller-manager', ({ spec }) => {
+        spec.holderIdentity = 'stranger_1'
+      }),
+    'the leader hangs': edit =>
+      edit.object('leases', 'kube-controller-manager', ({ spec }) => {
+        spec.renewTime = '2020-01-01T00:00:00.000000Z'
+      }),
+    'another duration': edit =>
+      edit.object('leases', 'kube-scheduler', ({ spec }) => {
+        spec.leaseDurationSeconds = 60
+      }),
   },
 })
 
@@ -95,12 +158,21 @@ invariant('lease-transitions', {
   correction: 'Growth needs two recordings; one allows as many changes as three for each control plane.',
   judge: ({ cluster, check }) => {
     for (const name of ['kube-controller-manager', 'kube-scheduler']) {
-      const lease = cluster.api.leases.find(({ metadata }) => metadata.namespace === 'kube-system' && metadata.name === name)
-      check.atMost(`transitions of ${name}`, lease?.spec.leaseTransitions ?? 0, 3 * cluster.expectations.controlPlanes.length)
+      const lease = cluster.api.leases.find(
+        ({ metadata }) => metadata.namespace === 'kube-system' && metadata.name === name,
+      )
+      check.atMost(
+        `transitions of ${name}`,
+        lease?.spec.leaseTransitions ?? 0,
+        3 * cluster.expectations.controlPlanes.length,
+      )
     }
   },
   refutedBy: {
-    'fifty changes': edit => edit.object('leases', 'kube-scheduler', ({ spec }) => { spec.leaseTransitions = 50 }),
+    'fifty changes': edit =>
+      edit.object('leases', 'kube-scheduler', ({ spec }) => {
+        spec.leaseTransitions = 50
+      }),
   },
 })
 
@@ -108,16 +180,28 @@ invariant('lease-nodes', {
   title: 'The node renews its lease in time',
   on: allNodes,
   severity: 'critical',
-  because: 'It is the node\'s heartbeat: a worker\'s goes through its balancer.',
+  because: "It is the node's heartbeat: a worker's goes through its balancer.",
   source: ['Kubernetes node leases', kubespray('docs/advanced/kubernetes-reliability.md')],
   fix: remedy.kubelet,
   judge: ({ cluster, node, check }) => {
-    const lease = cluster.api.leases.find(({ metadata }) => metadata.namespace === 'kube-node-lease' && metadata.name === cluster.nodeName(node.name))
+    const lease = cluster.api.leases.find(
+      ({ metadata }) => metadata.namespace === 'kube-node-lease' && metadata.name === cluster.nodeName(node.name),
+    )
     check.equal('holder', lease?.spec.holderIdentity, cluster.nodeName(node.name))
     check.atMost('seconds since it was renewed', (cluster.apiReadAt - (lease?.spec.renewTime ?? 0)) / 1000, 40)
   },
   refutedBy: {
-    'it is stale': edit => edit.object('leases', item => item.metadata.namespace === 'kube-node-lease' && item.metadata.name === edit.node, ({ spec }) => { spec.renewTime = '2020-01-01T00:00:00.000000Z' }),
-    'it is gone': edit => edit.api('leases', items => items.filter(item => item.metadata.namespace !== 'kube-node-lease' || item.metadata.name !== edit.node)),
+    'it is stale': edit =>
+      edit.object(
+        'leases',
+        item => item.metadata.namespace === 'kube-node-lease' && item.metadata.name === edit.node,
+        ({ spec }) => {
+          spec.renewTime = '2020-01-01T00:00:00.000000Z'
+        },
+      ),
+    'it is gone': edit =>
+      edit.api('leases', items =>
+        items.filter(item => item.metadata.namespace !== 'kube-node-lease' || item.metadata.name !== edit.node),
+      ),
   },
 })

@@ -17,17 +17,41 @@ invariant('etcd-members', {
       return `${cluster.etcdMemberName(host)} https://${address}:2380 https://${address}:2379`
     })
     const { members } = node.etcdMembers
-    check.sameSet('members', members.map(({ name, peerURLs, clientURLs }) => `${name ?? '(unstarted)'} ${peerURLs.join(',')} ${clientURLs.join(',')}`), expected)
-    check.none('learners', members.filter(({ isLearner }) => isLearner).map(({ name }) => name))
-    check.none('members that are not started', node.etcdMemberTable.filter(({ status }) => status !== 'started').map(({ name, status }) => `${name} ${status}`))
+    check.sameSet(
+      'members',
+      members.map(
+        ({ name, peerURLs, clientURLs }) => `${name ?? '(unstarted)'} ${peerURLs.join(',')} ${clientURLs.join(',')}`,
+      ),
+      expected,
+    )
+    check.none(
+      'learners',
+      members.filter(({ isLearner }) => isLearner).map(({ name }) => name),
+    )
+    check.none(
+      'members that are not started',
+      node.etcdMemberTable.filter(({ status }) => status !== 'started').map(({ name, status }) => `${name} ${status}`),
+    )
   },
   refutedBy: {
     'a member of a removed host': {
-      edit: edit => edit.json('etcd-member-list', list => { list.members.push({ ID: 7, name: 'etcd9', peerURLs: ['https://192.0.2.9:2380'], clientURLs: ['https://192.0.2.9:2379'] }) }),
+      edit: edit =>
+        edit.json('etcd-member-list', list => {
+          list.members.push({
+            ID: 7,
+            name: 'etcd9',
+            peerURLs: ['https://192.0.2.9:2380'],
+            clientURLs: ['https://192.0.2.9:2379'],
+          })
+        }),
       also: ['etcd-members-agree'],
     },
-    'a member has not started': edit => edit.output('etcd-member-list-table', text => text.replace(' started ', ' unstarted ')),
-    'a learner': edit => edit.json('etcd-member-list', list => { list.members[0].isLearner = true }),
+    'a member has not started': edit =>
+      edit.output('etcd-member-list-table', text => text.replace(' started ', ' unstarted ')),
+    'a learner': edit =>
+      edit.json('etcd-member-list', list => {
+        list.members[0].isLearner = true
+      }),
   },
 })
 
@@ -41,17 +65,29 @@ invariant('etcd-members-agree', {
   judge: ({ cluster, check }) => {
     const views = cluster.etcdMembers.map(node => {
       const { header, members } = node.etcdMembers
-      return { node, text: `cluster ${header.cluster_id}, members ${members.map(({ ID }) => ID).sort().join(' ')}`, own: header.member_id }
+      return {
+        node,
+        text: `cluster ${header.cluster_id}, members ${members
+          .map(({ ID }) => ID)
+          .sort()
+          .join(' ')}`,
+        own: header.member_id,
+      }
     })
     for (const { node, text } of views) check.equal(`what ${node.name} knows`, text, views[0]?.text)
     check.equal('different members that answered', new Set(views.map(({ own }) => own)).size, views.length)
   },
   dependsOn: ['etcd-members'],
   refutedBy: {
-    'one member is of another cluster': edit => edit.json('etcd-member-list', list => { list.header.cluster_id = '1234567890123456789' }),
+    'one member is of another cluster': edit =>
+      edit.json('etcd-member-list', list => {
+        list.header.cluster_id = '1234567890123456789'
+      }),
     'two hosts answer as one member': edit =>
       edit.json('etcd-member-list', list => {
-        list.header.member_id = list.members.find((member: { ID: string | number }) => String(member.ID) !== String(list.header.member_id)).ID
+        list.header.member_id = list.members.find(
+          (member: { ID: string | number }) => String(member.ID) !== String(list.header.member_id),
+        ).ID
       }),
   },
 })
@@ -60,7 +96,8 @@ invariant('etcd-member-id', {
   title: 'Members still have the IDs of the first installation',
   on: etcdMembers,
   severity: 'advisory',
-  because: 'An ID is made of the peer URL and the cluster token: another one tells that the member was removed and added again, with data from its peers.',
+  because:
+    'An ID is made of the peer URL and the cluster token: another one tells that the member was removed and added again, with data from its peers.',
   source: ['etcd server/etcdserver/api/membership/member.go (computeMemberId)', seed('etcdctl member list')],
   fix: 'Nothing to mend: note when and why the member was replaced.',
   dependsOn: ['etcd-members-agree', 'etcd-env-initial-cluster'],
@@ -71,12 +108,18 @@ invariant('etcd-member-id', {
     check.equal('ID', BigInt(node.etcdMembers.header.member_id).toString(16), digest.readBigUInt64BE(0).toString(16))
   },
   refutedBy: {
-    'the member was replaced': { edit: edit => edit.json('etcd-member-list', list => { list.header.member_id = '1234567890123456789' }), also: ['etcd-status-agrees'] },
+    'the member was replaced': {
+      edit: edit =>
+        edit.json('etcd-member-list', list => {
+          list.header.member_id = '1234567890123456789'
+        }),
+      also: ['etcd-status-agrees'],
+    },
   },
 })
 
 invariant('etcd-status-agrees', {
-  title: 'The endpoint on the host\'s loopback is the host\'s own member',
+  title: "The endpoint on the host's loopback is the host's own member",
   on: etcdMembers,
   severity: 'critical',
   because: 'A forwarded port that answers for another member makes every local check lie.',
@@ -87,11 +130,14 @@ invariant('etcd-status-agrees', {
     const named = node.etcdMembers.members.find(({ name }) => name === cluster.etcdMemberName(node.name))
     check.equal('endpoints asked', node.etcdStatus.length, 1)
     check.equal('ID of the endpoint', own?.Status.header.member_id, named?.ID)
-    check.equal('ID in the member list\'s header', node.etcdMembers.header.member_id, named?.ID)
+    check.equal("ID in the member list's header", node.etcdMembers.header.member_id, named?.ID)
   },
   dependsOn: ['etcd-members', 'inv-etcd-member-name', 'etcd-members-agree'],
   refutedBy: {
-    'another member answers': edit => edit.json('etcd-endpoint-status', list => { list[0].Status.header.member_id = '1234567890123456789' }),
+    'another member answers': edit =>
+      edit.json('etcd-endpoint-status', list => {
+        list[0].Status.header.member_id = '1234567890123456789'
+      }),
   },
 })
 
@@ -106,13 +152,27 @@ invariant('etcd-one-leader', {
     const views = cluster.etcdMembers.map(node => ({ name: node.name, status: node.etcdStatus[0]?.Status }))
     const leaders = views.filter(({ status }) => status !== undefined && status.leader === status.header.member_id)
     check.equal('members that lead', leaders.length, 1)
-    check.sameSet('leaders that members name', [...new Set(views.map(({ status }) => status?.leader ?? ''))], views.slice(0, 1).map(({ status }) => status?.leader ?? ''))
-    check.sameSet('terms', [...new Set(views.map(({ status }) => String(status?.raftTerm)))], views.slice(0, 1).map(({ status }) => String(status?.raftTerm)))
+    check.sameSet(
+      'leaders that members name',
+      [...new Set(views.map(({ status }) => status?.leader ?? ''))],
+      views.slice(0, 1).map(({ status }) => status?.leader ?? ''),
+    )
+    check.sameSet(
+      'terms',
+      [...new Set(views.map(({ status }) => String(status?.raftTerm)))],
+      views.slice(0, 1).map(({ status }) => String(status?.raftTerm)),
+    )
   },
   dependsOn: ['etcd-status-agrees'],
   refutedBy: {
-    'a member names another leader': edit => edit.json('etcd-endpoint-status', list => { list[0].Status.leader = '77' }),
-    'a member is in another term': edit => edit.json('etcd-endpoint-status', list => { list[0].Status.raftTerm += 1 }),
+    'a member names another leader': edit =>
+      edit.json('etcd-endpoint-status', list => {
+        list[0].Status.leader = '77'
+      }),
+    'a member is in another term': edit =>
+      edit.json('etcd-endpoint-status', list => {
+        list[0].Status.raftTerm = 99
+      }),
   },
 })
 
@@ -126,14 +186,28 @@ invariant('etcd-raft-progress', {
   judge: ({ cluster, check }) => {
     const statuses = cluster.etcdMembers.map(node => node.etcdStatus[0]?.Status)
     const indexes = statuses.map(status => status?.raftIndex ?? 0)
-    check.atMost('raft entries between the first and the last member', Math.max(...indexes) - Math.min(...indexes), 1000)
+    check.atMost(
+      'raft entries between the first and the last member',
+      Math.max(...indexes) - Math.min(...indexes),
+      1000,
+    )
     for (const [index, status] of statuses.entries()) {
-      check.atMost(`entries that ${cluster.etcdMembers[index]?.name ?? ''} has not applied`, (status?.raftIndex ?? 0) - (status?.raftAppliedIndex ?? 0), 100)
+      check.atMost(
+        `entries that ${cluster.etcdMembers[index]?.name ?? ''} has not applied`,
+        (status?.raftIndex ?? 0) - (status?.raftAppliedIndex ?? 0),
+        100,
+      )
     }
   },
   refutedBy: {
-    'a member is far behind': edit => edit.json('etcd-endpoint-status', list => { Object.assign(list[0].Status, { raftIndex: 5, raftAppliedIndex: 5 }) }),
-    'a member does not apply': edit => edit.json('etcd-endpoint-status', list => { list[0].Status.raftAppliedIndex -= 500 }),
+    'a member is far behind': edit =>
+      edit.json('etcd-endpoint-status', list => {
+        Object.assign(list[0].Status, { raftIndex: 5, raftAppliedIndex: 5 })
+      }),
+    'a member does not apply': edit =>
+      edit.json('etcd-endpoint-status', list => {
+        list[0].Status.raftAppliedIndex -= 500
+      }),
   },
 })
 
@@ -145,12 +219,21 @@ invariant('etcd-status-clean', {
   source: [seed('etcdctl endpoint status: ERRORS'), issue(3053)],
   fix: 'Find the cause, compact and defragment (etcdctl.sh compact, defrag), then etcdctl.sh alarm disarm.',
   judge: ({ node, check }) => {
-    check.none('errors', node.etcdStatus.flatMap(({ Status }) => Status.errors))
-    check.none('learners', node.etcdStatus.filter(({ Status }) => Status.isLearner).map(({ Endpoint }) => Endpoint))
+    check.none(
+      'errors',
+      node.etcdStatus.flatMap(({ Status }) => Status.errors),
+    )
+    check.none(
+      'learners',
+      node.etcdStatus.filter(({ Status }) => Status.isLearner).map(({ Endpoint }) => Endpoint),
+    )
     check.none('alarms', node.etcdAlarms)
   },
   refutedBy: {
-    'an error': edit => edit.json('etcd-endpoint-status', list => { list[0].Status.errors = ['etcdserver: no leader'] }),
+    'an error': edit =>
+      edit.json('etcd-endpoint-status', list => {
+        list[0].Status.errors = ['etcdserver: no leader']
+      }),
     'an alarm': edit => edit.output('etcd-alarm-list', () => 'memberID:8630161756594109333 alarm:NOSPACE\n'),
   },
 })
@@ -163,11 +246,21 @@ invariant('etcd-health', {
   source: [kubespray('roles/etcd/tasks/configure.yml')],
   fix: remedy.etcd,
   judge: ({ cluster, node, check }) => {
-    check.sameSet('healthy endpoints', node.etcdHealth.filter(({ health }) => health).map(({ endpoint }) => endpoint), cluster.etcdAccessAddresses)
+    check.sameSet(
+      'healthy endpoints',
+      node.etcdHealth.filter(({ health }) => health).map(({ endpoint }) => endpoint),
+      cluster.etcdAccessAddresses,
+    )
   },
   refutedBy: {
-    'one is unhealthy': edit => edit.json('etcd-endpoint-health', list => { Object.assign(list[0], { health: false, error: 'context deadline exceeded' }) }),
-    'one is missing': edit => edit.json('etcd-endpoint-health', list => { list.pop() }),
+    'one is unhealthy': edit =>
+      edit.json('etcd-endpoint-health', list => {
+        Object.assign(list[0], { health: false, error: 'context deadline exceeded' })
+      }),
+    'one is missing': edit =>
+      edit.json('etcd-endpoint-health', list => {
+        list.pop()
+      }),
   },
 })
 
@@ -180,7 +273,10 @@ invariant('etcd-running-version', {
   fix: remedy.etcd,
   judge: ({ node, want, check }) => check.equal('version', node.etcdStatus[0]?.Status.version, want.etcd_version),
   refutedBy: {
-    'the old one runs on': edit => edit.json('etcd-endpoint-status', list => { list[0].Status.version = '3.5.0' }),
+    'the old one runs on': edit =>
+      edit.json('etcd-endpoint-status', list => {
+        list[0].Status.version = '3.5.0'
+      }),
   },
 })
 
@@ -198,11 +294,18 @@ invariant('etcd-db-size', {
   },
   refutedBy: {
     'near the quota': edit => {
-      for (const node of edit.recording.nodes.filter(name => edit.recording.get(`nodes/${name}/commands/etcd-endpoint-status`))) {
-        edit.on(node).json('etcd-endpoint-status', list => { list[0].Status.dbSize = 2_000_000_000 })
+      for (const node of edit.recording.nodes.filter(name =>
+        edit.recording.get(`nodes/${name}/commands/etcd-endpoint-status`),
+      )) {
+        edit.on(node).json('etcd-endpoint-status', list => {
+          list[0].Status.dbSize = 2_000_000_000
+        })
       }
     },
-    'one is much larger': edit => edit.json('etcd-endpoint-status', list => { list[0].Status.dbSize *= 3 }),
+    'one is much larger': edit =>
+      edit.json('etcd-endpoint-status', list => {
+        list[0].Status.dbSize *= 3
+      }),
   },
 })
 
@@ -215,12 +318,25 @@ invariant('etcd-cluster-view', {
   fix: remedy.etcd,
   judge: ({ cluster, node, check }) => {
     const statuses = node.etcdClusterStatus
-    check.sameSet('endpoints that answered', statuses.map(({ Endpoint }) => Endpoint), cluster.etcdAccessAddresses)
+    check.sameSet(
+      'endpoints that answered',
+      statuses.map(({ Endpoint }) => Endpoint),
+      cluster.etcdAccessAddresses,
+    )
     check.equal('leaders that they name', new Set(statuses.map(({ Status }) => Status.leader)).size, 1)
-    check.none('errors', statuses.flatMap(({ Status }) => Status.errors))
+    check.none(
+      'errors',
+      statuses.flatMap(({ Status }) => Status.errors),
+    )
   },
   refutedBy: {
-    'one did not answer': edit => edit.json('etcd-endpoint-status-cluster', list => { list.pop() }),
-    'two leaders': edit => edit.json('etcd-endpoint-status-cluster', list => { list[0].Status.leader = '77' }),
+    'one did not answer': edit =>
+      edit.json('etcd-endpoint-status-cluster', list => {
+        list.pop()
+      }),
+    'two leaders': edit =>
+      edit.json('etcd-endpoint-status-cluster', list => {
+        list[0].Status.leader = '77'
+      }),
   },
 })

@@ -24,15 +24,29 @@ invariant('etcd-unit', {
     check.equal('RestartUSec', unit.get('RestartUSec'), '10s')
     check.equal('LimitNOFILE', unit.get('LimitNOFILE'), '40000')
     check.equal('NRestarts', unit.get('NRestarts'), '0')
-    check.that('EnvironmentFiles', unit.get('EnvironmentFiles')?.startsWith('/etc/etcd.env ') === true, unit.get('EnvironmentFiles'), '/etc/etcd.env')
-    check.that('ExecStart', unit.get('ExecStart')?.includes(`path=${want.bin_dir}/etcd `) === true, unit.get('ExecStart'), `${want.bin_dir}/etcd`)
+    check.that(
+      'EnvironmentFiles',
+      unit.get('EnvironmentFiles')?.startsWith('/etc/etcd.env ') === true,
+      unit.get('EnvironmentFiles'),
+      '/etc/etcd.env',
+    )
+    check.that(
+      'ExecStart',
+      unit.get('ExecStart')?.includes(`path=${want.bin_dir}/etcd `) === true,
+      unit.get('ExecStart'),
+      `${want.bin_dir}/etcd`,
+    )
   },
   refutedBy: {
-    'it failed': edit => edit.output('systemctl-show-etcd', text => text.replace('ActiveState=active', 'ActiveState=failed')),
-    'it is not enabled': edit => edit.output('systemctl-show-etcd', text => text.replace('UnitFileState=enabled', 'UnitFileState=disabled')),
+    'it failed': edit =>
+      edit.output('systemctl-show-etcd', text => text.replace('ActiveState=active', 'ActiveState=failed')),
+    'it is not enabled': edit =>
+      edit.output('systemctl-show-etcd', text => text.replace('UnitFileState=enabled', 'UnitFileState=disabled')),
     'it restarted': edit => edit.output('systemctl-show-etcd', text => text.replace('NRestarts=0', 'NRestarts=7')),
-    'another environment file': edit => edit.output('systemctl-show-etcd', text => text.replace('/etc/etcd.env', '/etc/default/etcd')),
-    'another binary': edit => edit.output('systemctl-show-etcd', text => text.replaceAll('/usr/local/bin/etcd', '/usr/bin/etcd')),
+    'another environment file': edit =>
+      edit.output('systemctl-show-etcd', text => text.replace('/etc/etcd.env', '/etc/default/etcd')),
+    'another binary': edit =>
+      edit.output('systemctl-show-etcd', text => text.replaceAll('/usr/local/bin/etcd', '/usr/bin/etcd')),
   },
 })
 
@@ -44,13 +58,31 @@ invariant('etcd-not-elsewhere', {
   source: [seed('local_release_dir')],
   fix: remedy.leftover,
   judge: ({ node, check }) => {
-    check.that('the unit etcd', node.unit('etcd').get('ActiveState') !== 'active', node.unit('etcd').get('ActiveState'), 'not active')
-    check.none('sockets on 2379 and 2380', node.listening.filter(({ localPort }) => localPort === 2379 || localPort === 2380).map(({ localAddress, localPort }) => `${localAddress}:${localPort}`))
-    check.none('etcd among the processes', node.processes.filter(({ name }) => name === 'etcd').map(({ pid }) => pid))
+    check.that(
+      'the unit etcd',
+      node.unit('etcd').get('ActiveState') !== 'active',
+      node.unit('etcd').get('ActiveState'),
+      'not active',
+    )
+    check.none(
+      'sockets on 2379 and 2380',
+      node.listening
+        .filter(({ localPort }) => localPort === 2379 || localPort === 2380)
+        .map(({ localAddress, localPort }) => `${localAddress}:${localPort}`),
+    )
+    check.none(
+      'etcd among the processes',
+      node.processes.filter(({ name }) => name === 'etcd').map(({ pid }) => pid),
+    )
   },
   refutedBy: {
-    'the unit is active': edit => edit.output('systemctl-show-etcd', text => text.replace('ActiveState=inactive', 'ActiveState=active')),
-    'something listens on 2379': edit => edit.output('ss-listen', text => `${text}tcp LISTEN 0 4096 127.0.0.1:2379 0.0.0.0:* users:(("etcd",pid=1,fd=9))\n`),
+    'the unit is active': edit =>
+      edit.output('systemctl-show-etcd', text => text.replace('ActiveState=inactive', 'ActiveState=active')),
+    'something listens on 2379': edit =>
+      edit.output(
+        'ss-listen',
+        text => `${text}tcp LISTEN 0 4096 127.0.0.1:2379 0.0.0.0:* users:(("etcd",pid=1,fd=9))\n`,
+      ),
   },
 })
 
@@ -85,8 +117,16 @@ invariant('etcd-env-identity', {
     const reached = cluster.mainAccessIp(node.name)
     check.equal('ETCD_NAME', etcdEnv.get('ETCD_NAME'), cluster.etcdMemberName(node.name))
     check.equal('ETCD_ADVERTISE_CLIENT_URLS', etcdEnv.get('ETCD_ADVERTISE_CLIENT_URLS'), `https://${reached}:2379`)
-    check.equal('ETCD_INITIAL_ADVERTISE_PEER_URLS', etcdEnv.get('ETCD_INITIAL_ADVERTISE_PEER_URLS'), `https://${reached}:2380`)
-    check.equal('ETCD_LISTEN_CLIENT_URLS', etcdEnv.get('ETCD_LISTEN_CLIENT_URLS'), `https://${own}:2379,https://127.0.0.1:2379`)
+    check.equal(
+      'ETCD_INITIAL_ADVERTISE_PEER_URLS',
+      etcdEnv.get('ETCD_INITIAL_ADVERTISE_PEER_URLS'),
+      `https://${reached}:2380`,
+    )
+    check.equal(
+      'ETCD_LISTEN_CLIENT_URLS',
+      etcdEnv.get('ETCD_LISTEN_CLIENT_URLS'),
+      `https://${own}:2379,https://127.0.0.1:2379`,
+    )
     check.equal('ETCD_LISTEN_PEER_URLS', etcdEnv.get('ETCD_LISTEN_PEER_URLS'), `https://${own}:2380`)
   },
   refutedBy: {
@@ -106,10 +146,16 @@ invariant('etcd-env-initial-cluster', {
   source: [template, issue(13261)],
   fix: remedy.etcd,
   judge: ({ cluster, node, check }) => {
-    const expected = cluster.expectations.etcdMembers.map(host => `${cluster.etcdMemberName(host)}=https://${cluster.mainAccessIp(host)}:2380`)
+    const expected = cluster.expectations.etcdMembers.map(
+      host => `${cluster.etcdMemberName(host)}=https://${cluster.mainAccessIp(host)}:2380`,
+    )
     check.sameSet('ETCD_INITIAL_CLUSTER', (node.etcdEnv.get('ETCD_INITIAL_CLUSTER') ?? '').split(','), expected)
     check.equal('ETCD_INITIAL_CLUSTER_TOKEN', node.etcdEnv.get('ETCD_INITIAL_CLUSTER_TOKEN'), 'k8s_etcd')
-    check.sameSet('members of the live cluster', node.etcdMembers.members.map(({ name, peerURLs }) => `${name ?? ''}=${peerURLs.join(' ')}`), expected)
+    check.sameSet(
+      'members of the live cluster',
+      node.etcdMembers.members.map(({ name, peerURLs }) => `${name ?? ''}=${peerURLs.join(' ')}`),
+      expected,
+    )
   },
   dependsOn: ['etcd-members'],
   refutedBy: {
@@ -125,7 +171,8 @@ invariant('etcd-env-state-existing', {
   because: 'With `new` a member that lost its data starts a cluster of its own: two etcds of one name.',
   source: [kubespray('roles/etcd/tasks/main.yml "Refresh etcd config again for idempotency"')],
   fix: remedy.etcd,
-  judge: ({ node, check }) => check.equal('ETCD_INITIAL_CLUSTER_STATE', node.etcdEnv.get('ETCD_INITIAL_CLUSTER_STATE'), 'existing'),
+  judge: ({ node, check }) =>
+    check.equal('ETCD_INITIAL_CLUSTER_STATE', node.etcdEnv.get('ETCD_INITIAL_CLUSTER_STATE'), 'existing'),
   refutedBy: { 'it is new': set('ETCD_INITIAL_CLUSTER_STATE', 'new') },
 })
 
@@ -146,13 +193,17 @@ invariant('etcd-env-tuning', {
   title: 'etcd is tuned as the variables say',
   on: etcdMembers,
   severity: 'normal',
-  because: 'Members with other timeouts elect leaders at odds with each other; another quota stops writes at another size.',
+  because:
+    'Members with other timeouts elect leaders at odds with each other; another quota stops writes at another size.',
   source: [kubespray('roles/etcd_defaults/defaults/main.yml'), template],
   fix: remedy.etcd,
   judge: ({ node, want, check }) => {
-    for (const [name, variable] of Object.entries(tuning)) check.equal(name, node.etcdEnv.get(name), String(want[variable]))
+    for (const [name, variable] of Object.entries(tuning))
+      check.equal(name, node.etcdEnv.get(name), String(want[variable]))
   },
-  refutedBy: Object.fromEntries(Object.keys(tuning).map(name => [`another ${name}`, set(name, name === 'ETCD_LOG_LEVEL' ? 'debug' : '77')])),
+  refutedBy: Object.fromEntries(
+    Object.keys(tuning).map(name => [`another ${name}`, set(name, name === 'ETCD_LOG_LEVEL' ? 'debug' : '77')]),
+  ),
 })
 
 invariant('etcd-env-tls', {
@@ -167,9 +218,12 @@ invariant('etcd-env-tls', {
     const truth = (name: string) => etcdEnv.get(name)?.toLowerCase() === 'true'
     check.equal('ETCD_CLIENT_CERT_AUTH', truth('ETCD_CLIENT_CERT_AUTH'), want.etcd_secure_client)
     check.equal('ETCD_PEER_CLIENT_CERT_AUTH', truth('ETCD_PEER_CLIENT_CERT_AUTH'), want.etcd_peer_client_auth)
-    for (const name of ['ETCD_TRUSTED_CA_FILE', 'ETCD_PEER_TRUSTED_CA_FILE']) check.equal(name, etcdEnv.get(name), `${want.etcd_cert_dir}/ca.pem`)
-    for (const name of ['ETCD_CERT_FILE', 'ETCD_PEER_CERT_FILE']) check.equal(name, etcdEnv.get(name), `${want.etcd_cert_dir}/member-${node.name}.pem`)
-    for (const name of ['ETCD_KEY_FILE', 'ETCD_PEER_KEY_FILE']) check.equal(name, etcdEnv.get(name), `${want.etcd_cert_dir}/member-${node.name}-key.pem`)
+    for (const name of ['ETCD_TRUSTED_CA_FILE', 'ETCD_PEER_TRUSTED_CA_FILE'])
+      check.equal(name, etcdEnv.get(name), `${want.etcd_cert_dir}/ca.pem`)
+    for (const name of ['ETCD_CERT_FILE', 'ETCD_PEER_CERT_FILE'])
+      check.equal(name, etcdEnv.get(name), `${want.etcd_cert_dir}/member-${node.name}.pem`)
+    for (const name of ['ETCD_KEY_FILE', 'ETCD_PEER_KEY_FILE'])
+      check.equal(name, etcdEnv.get(name), `${want.etcd_cert_dir}/member-${node.name}-key.pem`)
   },
   refutedBy: {
     'clients without certificate': set('ETCD_CLIENT_CERT_AUTH', 'false'),
@@ -187,19 +241,24 @@ invariant('etcd-env-v2', {
   because: 'etcd 3.6 does not start with it.',
   source: [template, issue(12629, 12634)],
   fix: remedy.etcd,
-  judge: ({ cluster, node, check }) => check.equal('ETCD_ENABLE_V2', node.etcdEnv.get('ETCD_ENABLE_V2'), cluster.release.etcdV2 ? 'true' : undefined),
+  judge: ({ cluster, node, check }) =>
+    check.equal('ETCD_ENABLE_V2', node.etcdEnv.get('ETCD_ENABLE_V2'), cluster.release.etcdV2 ? 'true' : undefined),
   refutedBy: { 'it is off': set('ETCD_ENABLE_V2', 'false') },
 })
 
 invariant('etcd-corrupt-check', {
-  title: 'A member compares its data with its peers\' before it serves',
+  title: "A member compares its data with its peers' before it serves",
   on: etcdMembers,
   severity: 'normal',
   because: 'etcd 3.5 had releases that lost consistency: without the check a corrupt member serves.',
   source: [kubespray('roles/etcd_defaults/defaults/main.yml (etcd_experimental_initial_corrupt_check)')],
   fix: remedy.etcd,
   judge: ({ node, want, check }) =>
-    check.equal('ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK', node.etcdEnv.get('ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK')?.toLowerCase() === 'true', want.etcd_experimental_initial_corrupt_check),
+    check.equal(
+      'ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK',
+      node.etcdEnv.get('ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK')?.toLowerCase() === 'true',
+      want.etcd_experimental_initial_corrupt_check,
+    ),
   refutedBy: { 'it is off': set('ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK', 'False') },
 })
 
@@ -212,7 +271,11 @@ invariant('etcd-data-dir', {
   fix: remedy.etcd,
   judge: ({ node, want, check }) => {
     check.equal('ETCD_DATA_DIR', node.etcdEnv.get('ETCD_DATA_DIR'), want.etcd_data_dir)
-    check.equal(`permissions of ${want.etcd_data_dir}`, node.etcdData.get(want.etcd_data_dir)?.permissions, 'drwx------')
+    check.equal(
+      `permissions of ${want.etcd_data_dir}`,
+      node.etcdData.get(want.etcd_data_dir)?.permissions,
+      'drwx------',
+    )
     check.includes(`in ${want.etcd_data_dir}`, node.etcdData.names(want.etcd_data_dir), ['member'])
   },
   refutedBy: {
@@ -226,14 +289,23 @@ invariant('etcd-sockets', {
   title: 'etcd listens to clients on its address and loopback, to peers on its address only',
   on: etcdMembers,
   severity: 'normal',
-  because: 'On every address it is open to networks that it was never meant for; without loopback etcdctl.sh and the backups fail.',
+  because:
+    'On every address it is open to networks that it was never meant for; without loopback etcdctl.sh and the backups fail.',
   source: [template, seed('etcdctl endpoint status')],
   fix: remedy.etcd,
   judge: ({ cluster, node, check }) => {
     const own = cluster.mainIp(node.name)
     const sockets = node.listening.filter(({ localPort }) => localPort === 2379 || localPort === 2380)
-    check.sameSet('sockets', sockets.map(({ localAddress, localPort }) => `${localAddress}:${localPort}`), [`${own}:2379`, '127.0.0.1:2379', `${own}:2380`])
-    check.sameSet('owners', [...new Set(sockets.flatMap(({ processes }) => processes.map(({ name }) => name)))], ['etcd'])
+    check.sameSet(
+      'sockets',
+      sockets.map(({ localAddress, localPort }) => `${localAddress}:${localPort}`),
+      [`${own}:2379`, '127.0.0.1:2379', `${own}:2380`],
+    )
+    check.sameSet(
+      'owners',
+      [...new Set(sockets.flatMap(({ processes }) => processes.map(({ name }) => name)))],
+      ['etcd'],
+    )
   },
   refutedBy: {
     'clients on every address': edit => edit.output('ss-listen', text => text.replace(/127\.0\.0\.1:2379/, '*:2379')),
@@ -249,11 +321,16 @@ invariant('etcd-mtls-enforced', {
   because: 'The setting says that it does; this is whether it does.',
   source: [template],
   fix: remedy.etcd,
-  correction: 'curl\'s exit status differs between members (55, 56): any failure is a refusal.',
+  correction: "curl's exit status differs between members (55, 56): any failure is a refusal.",
   judge: ({ node, check }) => {
     for (const id of ['etcd-no-client-cert', 'etcd-plaintext'] as const) {
       const { exitCode, body } = node.etcdRefusal(id)
-      check.that(id === 'etcd-plaintext' ? 'a request in plain text' : 'a request without certificate', exitCode !== 0 && !body.includes('health'), `answered with ${body.trim()} (exit status ${exitCode})`, 'refused')
+      check.that(
+        id === 'etcd-plaintext' ? 'a request in plain text' : 'a request without certificate',
+        exitCode !== 0 && !body.includes('health'),
+        `answered with ${body.trim()} (exit status ${exitCode})`,
+        'refused',
+      )
     }
   },
   refutedBy: {
@@ -263,7 +340,7 @@ invariant('etcd-mtls-enforced', {
 })
 
 invariant('etcd-etcdctl-sh', {
-  title: 'etcdctl.sh works on the member, with the certificate of the host\'s administrator',
+  title: "etcdctl.sh works on the member, with the certificate of the host's administrator",
   on: etcdMembers,
   severity: 'normal',
   because: 'It is what the documented checks and the recovery use.',
@@ -275,7 +352,8 @@ invariant('etcd-etcdctl-sh', {
     check.atLeast('members that it lists', node.etcdMembers.members.length, 1)
   },
   refutedBy: {
-    'it is not executable': edit => edit.output('bin-listing', text => text.replace(/^-rwxr-xr-x(.* etcdctl\.sh)$/m, '-rw-r--r--$1')),
+    'it is not executable': edit =>
+      edit.output('bin-listing', text => text.replace(/^-rwxr-xr-x(.* etcdctl\.sh)$/m, '-rw-r--r--$1')),
     'another certificate': set('ETCDCTL_CERT', '/etc/ssl/etcd/ssl/other.pem'),
   },
 })

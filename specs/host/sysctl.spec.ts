@@ -19,28 +19,40 @@ function refuted(key: string, value: string, alsoInKernel: readonly string[] = [
   const dots = key.replaceAll('.', '\\.')
   return {
     [`${key} is ${value} in the file`]: {
-      edit: (edit: Edit) => edit.file('/etc/sysctl.conf', text => text.replace(new RegExp(`^${dots}=.*$`, 'm'), `${key}=${value}`)),
+      edit: (edit: Edit) =>
+        edit.file('/etc/sysctl.conf', text => text.replace(new RegExp(`^${dots}=.*$`, 'm'), `${key}=${value}`)),
       also: ['sysctl-file-live-agree', 'sysctl-uniform'],
     },
     [`${key} is ${value} in the kernel`]: {
-      edit: (edit: Edit) => edit.output('sysctl-all', text => text.replace(new RegExp(`^${dots} = .*$`, 'm'), `${key} = ${value}`)),
+      edit: (edit: Edit) =>
+        edit.output('sysctl-all', text => text.replace(new RegExp(`^${dots} = .*$`, 'm'), `${key} = ${value}`)),
       also: ['sysctl-file-live-agree', ...alsoInKernel],
     },
   }
 }
 
 invariant('sysctl-file-resolved', {
-  title: 'Kubespray\'s settings stand in the file that sysctl_file_path leads to',
+  title: "Kubespray's settings stand in the file that sysctl_file_path leads to",
   on: allNodes,
   severity: 'normal',
-  because: '99-sysctl.conf is a link to /etc/sysctl.conf on several distributions: whoever edits the wrong one changes nothing.',
-  source: [kubespray('roles/kubernetes/preinstall/tasks/0080-system-configurations.yml "Change sysctl file path to link source if linked"'), seed('sysctl')],
+  because:
+    '99-sysctl.conf is a link to /etc/sysctl.conf on several distributions: whoever edits the wrong one changes nothing.',
+  source: [
+    kubespray(
+      'roles/kubernetes/preinstall/tasks/0080-system-configurations.yml "Change sysctl file path to link source if linked"',
+    ),
+    seed('sysctl'),
+  ],
   fix: remedy.host,
   correction: 'The link exists on Debian too, not on Rocky alone.',
   dependsOn: ['sysctl-ip-forward', 'sysctl-bridge-nf', 'sysctl-reserved-ports', 'sysctl-kubelet-defaults'],
   judge: ({ node, check }) => {
     check.that('the file', node.sysctlFilePath.startsWith('/'), node.sysctlFilePath, 'an absolute path')
-    check.includes(`keys in ${node.sysctlFilePath}`, [...node.sysctlFile.keys()], ['net.ipv4.ip_forward', 'net.bridge.bridge-nf-call-iptables', 'kernel.panic', 'vm.overcommit_memory'])
+    check.includes(
+      `keys in ${node.sysctlFilePath}`,
+      [...node.sysctlFile.keys()],
+      ['net.ipv4.ip_forward', 'net.bridge.bridge-nf-call-iptables', 'kernel.panic', 'vm.overcommit_memory'],
+    )
   },
   refutedBy: {
     'a key is missing in the file': {
@@ -54,7 +66,7 @@ invariant('sysctl-ip-forward', {
   title: 'The host forwards IPv4 packets',
   on: allNodes,
   severity: 'blocker',
-  because: 'Without it no packet leaves a pod\'s host.',
+  because: "Without it no packet leaves a pod's host.",
   source: [seed('sysctl'), kubespray('roles/kubernetes/preinstall/tasks/0080-system-configurations.yml')],
   fix: remedy.host,
   unless: ({ want }) => (want.ipv4_stack ? undefined : 'ipv4_stack is false'),
@@ -89,7 +101,8 @@ invariant('sysctl-reserved-ports', {
   because: 'An outgoing connection may otherwise hold a port that a NodePort Service needs.',
   source: [seed('sysctl'), kubespray('roles/kubernetes/node/tasks/main.yml')],
   fix: remedy.kubelet,
-  judge: ({ node, want, check }) => both(node, check, { 'net.ipv4.ip_local_reserved_ports': want.kube_apiserver_node_port_range }),
+  judge: ({ node, want, check }) =>
+    both(node, check, { 'net.ipv4.ip_local_reserved_ports': want.kube_apiserver_node_port_range }),
   refutedBy: refuted('net.ipv4.ip_local_reserved_ports', '30000-32000'),
 })
 
@@ -150,7 +163,8 @@ invariant('sysctl-uniform', {
   judge: ({ cluster, check }) => {
     const [first, ...others] = cluster.nodes
     const settings = (node: NodeFacts) => [...node.sysctlFile].map(([key, value]) => `${key}=${value}`).sort()
-    for (const node of others) if (first) check.sameSet(`settings of ${node.name} and ${first.name}`, settings(node), settings(first))
+    for (const node of others)
+      if (first) check.sameSet(`settings of ${node.name} and ${first.name}`, settings(node), settings(first))
   },
   refutedBy: {
     'one more setting on one node': edit => edit.file('/etc/sysctl.conf', text => `${text}vm.max_map_count=262144\n`),

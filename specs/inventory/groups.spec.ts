@@ -8,7 +8,8 @@ invariant('inv-group-tree', {
   title: 'Ansible resolves the inventory to the groups and hosts that it states',
   on: controller,
   severity: 'blocker',
-  because: 'Every play picks its hosts by group: a host in the wrong group is deployed as something else, or not at all.',
+  because:
+    'Every play picks its hosts by group: a host in the wrong group is deployed as something else, or not at all.',
   source: [seed('inventory graph'), kubespray('inventory/sample/inventory.ini')],
   fix: remedy.inventory,
   judge: ({ cluster, check }) => {
@@ -20,14 +21,20 @@ invariant('inv-group-tree', {
         ...inventory.hosts.filter(host => inventory.ownHosts(group).includes(host)).map(host => `@${group} > ${host}`),
       ])
     const { inventoryGraph, inventoryList } = cluster.controller
-    const shown = inventoryGraph.filter(({ parent }) => parent !== '@all').map(({ parent, child }) => `${parent} > ${child}`)
+    const shown = inventoryGraph
+      .filter(({ parent }) => parent !== '@all')
+      .map(({ parent, child }) => `${parent} > ${child}`)
     check.sameSet('what ansible-inventory --graph shows below each group', shown, stated)
     check.sameSet('hosts that ansible-inventory --list knows', Object.keys(inventoryList.hostvars), inventory.hosts)
   },
   refutedBy: {
-    'a worker is missing in the graph': edit => edit.text('controller/ansible-inventory-graph.txt', text => text.trimEnd().replace(/\n[^\n]*$/, '\n')),
+    'a worker is missing in the graph': edit =>
+      edit.text('controller/ansible-inventory-graph.txt', text => text.trimEnd().replace(/\n[^\n]*$/, '\n')),
     'Ansible knows one more host': {
-      edit: edit => edit.text('controller/ansible-inventory-list.json', text => text.replace(/"hostvars": \{/, '"hostvars": {"stray": {},')),
+      edit: edit =>
+        edit.text('controller/ansible-inventory-list.json', text =>
+          text.replace(/"hostvars": \{/, '"hostvars": {"stray": {},'),
+        ),
       also: ['inv-identity-only'],
     },
   },
@@ -37,15 +44,20 @@ invariant('inv-legacy-group-names', {
   title: 'No group bears a name that Kubespray gave up',
   on: controller,
   severity: 'critical',
-  because: 'roles/dynamic_groups maps kube-master, kube-node and k8s-cluster, but plays that name kube_node can miss their hosts.',
+  because:
+    'roles/dynamic_groups maps kube-master, kube-node and k8s-cluster, but plays that name kube_node can miss their hosts.',
   source: [kubespray('roles/dynamic_groups/tasks/main.yml'), issue(12625)],
   fix: remedy.inventory,
   judge: ({ cluster, check }) => {
     const legacy = ['kube-master', 'kube-node', 'k8s-cluster', 'calico-rr', 'no-floating']
-    check.none('groups with old names', cluster.inventory.groupNames.filter(name => legacy.includes(name)))
+    check.none(
+      'groups with old names',
+      cluster.inventory.groupNames.filter(name => legacy.includes(name)),
+    )
   },
   refutedBy: {
-    'a group kube-node beside kube_node': edit => edit.text('controller/inventory/inventory.ini', text => `${text}\n[kube-node]\n`),
+    'a group kube-node beside kube_node': edit =>
+      edit.text('controller/inventory/inventory.ini', text => `${text}\n[kube-node]\n`),
   },
 })
 
@@ -56,7 +68,8 @@ invariant('inv-cp-ha-count', {
   because: 'With fewer, the loss of one takes the API or etcd with it: the cluster is not highly available.',
   source: [seed('inventory.ini'), kubespray('docs/operations/ha-mode.md')],
   fix: remedy.inventory,
-  judge: ({ cluster, check }) => check.atLeast('hosts in kube_control_plane', cluster.inventory.members('kube_control_plane').length, 3),
+  judge: ({ cluster, check }) =>
+    check.atLeast('hosts in kube_control_plane', cluster.inventory.members('kube_control_plane').length, 3),
   refutedBy: {
     'two control planes only': {
       edit: edit => edit.text('controller/inventory/inventory.ini', dropHost(2)),
@@ -88,14 +101,18 @@ invariant('inv-etcd-stacked', {
   title: 'etcd runs on the control planes and nowhere else',
   on: controller,
   severity: 'normal',
-  because: 'The documented topology is stacked: etcd elsewhere needs its own hosts, certificates and backups, which nothing here looks after.',
+  because:
+    'The documented topology is stacked: etcd elsewhere needs its own hosts, certificates and backups, which nothing here looks after.',
   source: [seed('inventory.ini')],
   fix: remedy.inventory,
   judge: ({ cluster, check }) =>
     check.sameSet('hosts in etcd', cluster.inventory.members('etcd'), cluster.inventory.members('kube_control_plane')),
   refutedBy: {
     'etcd takes the workers in': {
-      edit: edit => edit.text('controller/inventory/inventory.ini', text => text.replace(/^(\[etcd:children\]\n)/m, '$1kube_node\n')),
+      edit: edit =>
+        edit.text('controller/inventory/inventory.ini', text =>
+          text.replace(/^(\[etcd:children\]\n)/m, '$1kube_node\n'),
+        ),
       also: ['inv-etcd-odd', 'inv-group-tree', 'inv-etcd-member-name', 'inv-etcd-name-indexed'],
     },
   },
@@ -105,7 +122,8 @@ invariant('inv-pure-worker', {
   title: 'At least one host is a worker and no control plane',
   on: controller,
   severity: 'blocker',
-  because: 'Only such hosts get the localhost balancer: without one there is no client-side load balancing to speak of.',
+  because:
+    'Only such hosts get the localhost balancer: without one there is no client-side load balancing to speak of.',
   source: [kubespray('roles/kubernetes/node/tasks/main.yml')],
   fix: remedy.inventory,
   judge: ({ cluster, check }) => {
@@ -115,7 +133,10 @@ invariant('inv-pure-worker', {
   },
   refutedBy: {
     'the worker is a control plane as well': {
-      edit: edit => edit.text('controller/inventory/inventory.ini', text => text.replace(/^\[kube_node\][^]*/m, '[kube_node:children]\nkube_control_plane\n')),
+      edit: edit =>
+        edit.text('controller/inventory/inventory.ini', text =>
+          text.replace(/^\[kube_node\][^]*/m, '[kube_node:children]\nkube_control_plane\n'),
+        ),
       also: ['inv-group-tree'],
     },
   },
@@ -127,7 +148,7 @@ invariant('inv-node-recorded', {
   severity: 'blocker',
   because: 'Nothing can be said of a node that could not be reached, and whoever can not reach it may not be alone.',
   source: ['The recording (manifest.json)'],
-  fix: 'Mend what the reason says (network, sshd, credentials, the inventory\'s ansible_host), and record again.',
+  fix: "Mend what the reason says (network, sshd, credentials, the inventory's ansible_host), and record again.",
   judge: ({ node, check }) => check.that('the node', node.unreachable === undefined, node.unreachable, 'reached'),
   refutedBy: {
     'it could not be reached': {
@@ -146,7 +167,16 @@ invariant('inv-layout', {
   fix: remedy.inventory,
   judge: ({ cluster, check }) => {
     const { inventory } = cluster
-    const groups = [...inventory.groupNames, 'all', 'kube_control_plane', 'kube_node', 'etcd', 'k8s_cluster', 'calico_rr', 'bastion']
+    const groups = [
+      ...inventory.groupNames,
+      'all',
+      'kube_control_plane',
+      'kube_node',
+      'etcd',
+      'k8s_cluster',
+      'calico_rr',
+      'bastion',
+    ]
     const named = (file: string, folder: string) => new RegExp(`^${folder}/([^/.]+)`).exec(file)?.[1]
     const files = inventory.varsFiles.map(({ file }) => file)
     check.atLeast('files below group_vars', files.filter(file => file.startsWith('group_vars/')).length, 1)
@@ -160,7 +190,8 @@ invariant('inv-layout', {
     )
   },
   refutedBy: {
-    'a misspelt folder': edit => edit.addText('controller/inventory/group_vars/k8s-cluster/extra.yml', 'event_ttl_duration: 1h0m0s\n'),
+    'a misspelt folder': edit =>
+      edit.addText('controller/inventory/group_vars/k8s-cluster/extra.yml', 'event_ttl_duration: 1h0m0s\n'),
   },
 })
 
@@ -172,13 +203,27 @@ invariant('inv-identity-only', {
   source: [seed('host vars')],
   fix: 'Move the variable to group_vars, or declare the deviation in the overrides file.',
   judge: ({ cluster, node, check }) => {
-    const identity = ['ansible_host', 'ansible_port', 'ansible_user', 'ansible_ssh_private_key_file', 'ip', 'ip6', 'access_ip', 'access_ip6', 'etcd_member_name', 'node_labels', 'node_taints', 'kube_override_hostname']
+    const identity = [
+      'ansible_host',
+      'ansible_port',
+      'ansible_user',
+      'ansible_ssh_private_key_file',
+      'ip',
+      'ip6',
+      'access_ip',
+      'access_ip6',
+      'etcd_member_name',
+      'node_labels',
+      'node_taints',
+      'kube_override_hostname',
+    ]
     const hostvars = cluster.controller.inventoryList.hostvars
     const own = hostvars[node.name] ?? {}
     const others = Object.entries(hostvars).filter(([host]) => host !== node.name)
     const names = new Set([...Object.keys(own), ...others.flatMap(([, vars]) => Object.keys(vars))])
     const differing = [...names].filter(
-      name => !identity.includes(name) && others.some(([, vars]) => JSON.stringify(vars[name]) !== JSON.stringify(own[name])),
+      name =>
+        !identity.includes(name) && others.some(([, vars]) => JSON.stringify(vars[name]) !== JSON.stringify(own[name])),
     )
     check.none('variables in which it differs from other hosts', differing)
   },

@@ -7,23 +7,33 @@ const template = kubespray('roles/kubernetes/node/templates/loadbalancer/nginx.c
 const CONF = '/etc/nginx/nginx.conf'
 /** Every edit of nginx.conf also leaves the checksum in the pod's annotation behind. */
 const also = ['lb-conf-checksum']
-const conf = (change: (text: string) => string, more: readonly string[] = []) => ({ edit: (edit: Edit) => edit.file(CONF, change), also: [...also, ...more] })
+const conf = (change: (text: string) => string, more: readonly string[] = []) => ({
+  edit: (edit: Edit) => edit.file(CONF, change),
+  also: [...also, ...more],
+})
 
 invariant('lb-upstreams-exact', {
-  title: 'nginx sends the API\'s traffic to every API server, and to nothing else',
+  title: "nginx sends the API's traffic to every API server, and to nothing else",
   on: workers,
   severity: 'blocker',
-  because: 'A missing one takes no load and is no replacement; a removed one costs a second for every third connection.',
+  because:
+    'A missing one takes no load and is no replacement; a removed one costs a second for every third connection.',
   source: [seed('nginx.conf'), template, issue(12102, 10404)],
   fix: remedy.renderLoadBalancer,
   judge: ({ cluster, node, check }) => {
-    const servers = node.nginxConf.block('stream').block('upstream', 'kube_apiserver').all('server').map(({ args }) => args.join(' '))
+    const servers = node.nginxConf
+      .block('stream')
+      .block('upstream', 'kube_apiserver')
+      .all('server')
+      .map(({ args }) => args.join(' '))
     check.sameSet('servers of upstream kube_apiserver', servers, cluster.apiServerAddresses)
   },
   refutedBy: {
     'one is missing': conf(text => text.replace(/^\s*server \S+:6443;\n/m, '')),
-    'a removed control plane': conf(text => text.replace(/^(\s*)server (\S+):6443;/m, '$1server $2:6443;\n$1server 192.0.2.9:6443;')),
-    'itself': conf(text => text.replace(/server \S+:6443;/, 'server 127.0.0.1:6443;')),
+    'a removed control plane': conf(text =>
+      text.replace(/^(\s*)server (\S+):6443;/m, '$1server $2:6443;\n$1server 192.0.2.9:6443;'),
+    ),
+    itself: conf(text => text.replace(/server \S+:6443;/, 'server 127.0.0.1:6443;')),
     'one twice': conf(text => text.replace(/^(\s*server \S+:6443;\n)/m, '$1$1')),
     'a weight': conf(text => text.replace(/server (\S+:6443);/, 'server $1 weight=5;')),
     'one is marked down': conf(text => text.replace(/server (\S+:6443);/, 'server $1 down;')),
@@ -39,13 +49,24 @@ invariant('lb-upstreams-uniform', {
   fix: remedy.renderLoadBalancer,
   correction: 'With one worker it compares that one with the inventory.',
   judge: ({ cluster, check }) => {
-    const upstreams = cluster.workers.map(node => node.nginxConf.block('stream').block('upstream', 'kube_apiserver').all('server').map(({ args }) => args.join(' ')).sort())
-    for (const [index, servers] of upstreams.entries()) check.equal(`upstreams of ${cluster.expectations.workers[index] ?? ''}`, servers, upstreams[0])
+    const upstreams = cluster.workers.map(node =>
+      node.nginxConf
+        .block('stream')
+        .block('upstream', 'kube_apiserver')
+        .all('server')
+        .map(({ args }) => args.join(' '))
+        .sort(),
+    )
+    for (const [index, servers] of upstreams.entries())
+      check.equal(`upstreams of ${cluster.expectations.workers[index] ?? ''}`, servers, upstreams[0])
     check.equal('number of upstreams', upstreams[0]?.length, cluster.expectations.controlPlanes.length)
   },
   dependsOn: ['lb-upstreams-exact'],
   refutedBy: {
-    'one has another set': { edit: edit => edit.on(workerOf(edit)).file(CONF, text => text.replace(/^\s*server \S+:6443;\n/m, '')), also: [...also, 'lb-upstreams-exact'] },
+    'one has another set': {
+      edit: edit => edit.on(workerOf(edit)).file(CONF, text => text.replace(/^\s*server \S+:6443;\n/m, '')),
+      also: [...also, 'lb-upstreams-exact'],
+    },
   },
 })
 
@@ -63,7 +84,9 @@ invariant('lb-least-conn', {
   fix: remedy.renderLoadBalancer,
   judge: ({ node, check }) => {
     const upstream = node.nginxConf.block('stream').block('upstream', 'kube_apiserver')
-    const methods = upstream.directives.map(({ name }) => name).filter(name => ['least_conn', 'hash', 'ip_hash', 'random', 'least_time'].includes(name))
+    const methods = upstream.directives
+      .map(({ name }) => name)
+      .filter(name => ['least_conn', 'hash', 'ip_hash', 'random', 'least_time'].includes(name))
     check.equal('balancing method', methods, ['least_conn'])
   },
   refutedBy: {
@@ -81,25 +104,41 @@ invariant('lb-proxy-pass', {
   fix: remedy.renderLoadBalancer,
   judge: ({ node, check }) => {
     const servers = node.nginxConf.block('stream').blocks('server')
-    check.equal('proxy_pass of each server in stream', servers.map(server => server.value('proxy_pass')), ['kube_apiserver'])
-    check.equal('upstreams in stream', node.nginxConf.block('stream').all('upstream').map(({ args }) => args.join(' ')), ['kube_apiserver'])
+    check.equal(
+      'proxy_pass of each server in stream',
+      servers.map(server => server.value('proxy_pass')),
+      ['kube_apiserver'],
+    )
+    check.equal(
+      'upstreams in stream',
+      node.nginxConf
+        .block('stream')
+        .all('upstream')
+        .map(({ args }) => args.join(' ')),
+      ['kube_apiserver'],
+    )
   },
   refutedBy: {
     'one fixed API server': conf(text => text.replace(/proxy_pass\s+kube_apiserver;/, 'proxy_pass 192.0.2.11:6443;')),
-    'a second server': conf(text => text.replace(/^ {4}\}\n\n {2}server \{[^}]*\}/m, '$&\n  server { proxy_pass other; }')),
+    'a second server': conf(text =>
+      text.replace(/^ {4}\}\n\n {2}server \{[^}]*\}/m, '$&\n  server { proxy_pass other; }'),
+    ),
     'no proxy_pass': conf(text => text.replace(/proxy_pass\s+kube_apiserver;/, '')),
   },
 })
 
 invariant('lb-listen-local', {
-  title: 'The balancer listens on loopback, at the balancer\'s port, and nowhere else',
+  title: "The balancer listens on loopback, at the balancer's port, and nowhere else",
   on: workers,
   severity: 'blocker',
   because: 'On another port the kubelet is refused; on every address the worker is an open door to the API.',
   source: [seed('nginx.conf'), template],
   fix: remedy.renderLoadBalancer,
   judge: ({ node, want, check }) => {
-    const listens = node.nginxConf.block('stream').blocks('server').flatMap(server => server.all('listen').map(({ args }) => args.join(' ')))
+    const listens = node.nginxConf
+      .block('stream')
+      .blocks('server')
+      .flatMap(server => server.all('listen').map(({ args }) => args.join(' ')))
     const port = want.loadbalancer_apiserver_port
     check.sameSet('listen in stream', listens, [`127.0.0.1:${port}`, ...(want.ipv6_stack ? [`[::1]:${port}`] : [])])
   },
@@ -132,7 +171,8 @@ invariant('lb-passive-defaults', {
   title: 'nginx takes a failed API server out by its own defaults',
   on: workers,
   severity: 'normal',
-  because: 'Open-source nginx has no active health checks: max_fails 1 and fail_timeout 10s are all that keeps a dead one out.',
+  because:
+    'Open-source nginx has no active health checks: max_fails 1 and fail_timeout 10s are all that keeps a dead one out.',
   source: [template, issue(11308, 2091)],
   fix: remedy.renderLoadBalancer,
   correction: 'The seed says that nginx health-checks its back ends: it does so passively, on real connections.',
@@ -140,13 +180,23 @@ invariant('lb-passive-defaults', {
     const stream = node.nginxConf.block('stream')
     const servers = stream.block('upstream', 'kube_apiserver').all('server')
     check.atLeast('servers', servers.length, 1)
-    check.none('servers with max_fails or fail_timeout', servers.filter(({ args }) => args.some(arg => /^(max_fails|fail_timeout)=/.test(arg))).map(({ args }) => args.join(' ')))
+    check.none(
+      'servers with max_fails or fail_timeout',
+      servers
+        .filter(({ args }) => args.some(arg => /^(max_fails|fail_timeout)=/.test(arg)))
+        .map(({ args }) => args.join(' ')),
+    )
     check.equal('proxy_next_upstream', stream.block('server').value('proxy_next_upstream') ?? 'on', 'on')
   },
   dependsOn: ['lb-upstreams-exact'],
   refutedBy: {
-    'failures are not counted': { edit: edit => edit.file(CONF, text => text.replace(/server (\S+:6443);/, 'server $1 max_fails=0;')), also: [...also, 'lb-upstreams-exact'] },
-    'the next is not tried': conf(text => text.replace('proxy_timeout 10m;', 'proxy_timeout 10m; proxy_next_upstream off;')),
+    'failures are not counted': {
+      edit: edit => edit.file(CONF, text => text.replace(/server (\S+:6443);/, 'server $1 max_fails=0;')),
+      also: [...also, 'lb-upstreams-exact'],
+    },
+    'the next is not tried': conf(text =>
+      text.replace('proxy_timeout 10m;', 'proxy_timeout 10m; proxy_next_upstream off;'),
+    ),
   },
 })
 
@@ -157,7 +207,7 @@ invariant('lb-workers', {
   because: 'They decide how many connections the node can hold, and how long a reload keeps old ones.',
   source: [seed('nginx.conf'), template],
   fix: remedy.renderLoadBalancer,
-  correction: 'worker_rlimit_nofile is the release\'s, or a declared override: the documented remedy lowers it.',
+  correction: "worker_rlimit_nofile is the release's, or a declared override: the documented remedy lowers it.",
   judge: ({ node, want, check }) => {
     const { nginxConf } = node
     const events = nginxConf.block('events')
@@ -170,21 +220,29 @@ invariant('lb-workers', {
     check.atLeast('worker_rlimit_nofile', want.worker_rlimit_nofile, want.worker_connections)
     const titles = node.nginxProcesses.map(({ title }) => title)
     check.equal('master processes', titles.filter(title => title.startsWith('nginx: master')).length, 1)
-    check.equal('worker processes', titles.filter(title => title.startsWith('nginx: worker') && !title.includes('shutting down')).length, want.worker_processes)
+    check.equal(
+      'worker processes',
+      titles.filter(title => title.startsWith('nginx: worker') && !title.includes('shutting down')).length,
+      want.worker_processes,
+    )
   },
   refutedBy: {
     'another number of workers': conf(text => text.replace('worker_processes 2', 'worker_processes 1')),
-    'another limit': { edit: edit => edit.file(CONF, text => text.replace(/worker_rlimit_nofile \d+/, 'worker_rlimit_nofile 1024')), also },
+    'another limit': {
+      edit: edit => edit.file(CONF, text => text.replace(/worker_rlimit_nofile \d+/, 'worker_rlimit_nofile 1024')),
+      also,
+    },
     'fewer connections': conf(text => text.replace('worker_connections 16384', 'worker_connections 512')),
     'another event method': conf(text => text.replace('use epoll', 'use poll')),
     'one connection at a time': conf(text => text.replace('multi_accept on', 'multi_accept off')),
     'no time to shut down': conf(text => text.replace('worker_shutdown_timeout 10s;', '')),
-    'a worker is gone': edit => edit.output('nginx-processes', text => text.replace(/== \d+ nginx: worker[^]*?\n[^\n]*\n/, '')),
+    'a worker is gone': edit =>
+      edit.output('nginx-processes', text => text.replace(/== \d+ nginx: worker[^]*?\n[^\n]*\n/, '')),
   },
 })
 
 invariant('lb-error-log', {
-  title: 'nginx writes its notices and errors to the container\'s log',
+  title: "nginx writes its notices and errors to the container's log",
   on: workers,
   severity: 'normal',
   because: 'With another log a broken balancer looks quiet: lb-log-clean would pass on an empty one.',
@@ -205,10 +263,13 @@ invariant('lb-http-section', {
   title: 'The health check server answers /healthz and /stub_status, and tells no version',
   on: workers,
   severity: 'minor',
-  because: 'The kubelet\'s probes ask it.',
+  because: "The kubelet's probes ask it.",
   source: [seed('nginx.conf'), template],
   fix: remedy.renderLoadBalancer,
-  unless: ({ want }) => (want.loadbalancer_apiserver_healthcheck_port === undefined ? 'loadbalancer_apiserver_healthcheck_port is not set' : undefined),
+  unless: ({ want }) =>
+    want.loadbalancer_apiserver_healthcheck_port === undefined
+      ? 'loadbalancer_apiserver_healthcheck_port is not set'
+      : undefined,
   judge: ({ node, want, check }) => {
     const http = node.nginxConf.block('http')
     const server = http.block('server')
@@ -236,10 +297,14 @@ invariant('lb-healthz-quiet', {
   because: 'Probes every ten seconds would bury what matters.',
   source: [seed('nginx.conf'), template],
   fix: remedy.renderLoadBalancer,
-  unless: ({ want }) => (want.loadbalancer_apiserver_healthcheck_port === undefined ? 'loadbalancer_apiserver_healthcheck_port is not set' : undefined),
+  unless: ({ want }) =>
+    want.loadbalancer_apiserver_healthcheck_port === undefined
+      ? 'loadbalancer_apiserver_healthcheck_port is not set'
+      : undefined,
   judge: ({ node, check }) => {
     const server = node.nginxConf.block('http').block('server')
-    for (const path of ['/healthz', '/stub_status']) check.equal(`access_log of ${path}`, server.block('location', path).value('access_log'), 'off')
+    for (const path of ['/healthz', '/stub_status'])
+      check.equal(`access_log of ${path}`, server.block('location', path).value('access_log'), 'off')
   },
   refutedBy: {
     '/healthz is logged': conf(text => text.replace(/(location \/healthz \{\s*)access_log off;/, '$1')),
@@ -251,7 +316,7 @@ invariant('lb-conf-perms', {
   title: 'nginx.conf belongs to root, in a folder that only root enters',
   on: workers,
   severity: 'minor',
-  because: 'Whoever writes it decides where the node\'s API calls go.',
+  because: "Whoever writes it decides where the node's API calls go.",
   source: [kubespray('roles/kubernetes/node/tasks/loadbalancer/nginx-proxy.yml'), seed('nginx.conf task')],
   fix: remedy.renderLoadBalancer,
   judge: ({ node, want, check }) => {
@@ -263,7 +328,8 @@ invariant('lb-conf-perms', {
   },
   refutedBy: {
     'an open folder': edit => edit.output('nginx-dir-listing', text => text.replace(/^drwx------/, 'drwxrwxrwx')),
-    'another owner': edit => edit.output('nginx-dir-listing', text => text.replace(/^(-\S+) root( .*\/nginx\.conf)$/m, '$1 nginx$2')),
+    'another owner': edit =>
+      edit.output('nginx-dir-listing', text => text.replace(/^(-\S+) root( .*\/nginx\.conf)$/m, '$1 nginx$2')),
   },
 })
 
@@ -280,7 +346,16 @@ invariant('lb-no-leftover-backups', {
     check.atMost('old versions', names.filter(name => name.endsWith('~')).length, 10)
   },
   refutedBy: {
-    'twelve of them': edit => edit.output('nginx-dir-listing', text => text + Array.from({ length: 12 }, (_, n) => `-rwxr-xr-x root root 848 1795388025.0 /etc/nginx/nginx.conf.${n}~\n`).join('')),
+    'twelve of them': edit =>
+      edit.output(
+        'nginx-dir-listing',
+        text =>
+          text +
+          Array.from(
+            { length: 12 },
+            (_, n) => `-rwxr-xr-x root root 848 1795388025.0 /etc/nginx/nginx.conf.${n}~\n`,
+          ).join(''),
+      ),
   },
 })
 
@@ -288,13 +363,20 @@ invariant('lb-conf-checksum', {
   title: 'The pod was made for the nginx.conf that lies on disk',
   on: workers,
   severity: 'blocker',
-  because: 'nginx does not re-read it: a changed file with an old checksum is a balancer that still runs with the old upstreams.',
-  source: [kubespray('roles/kubernetes/node/templates/manifests/nginx-proxy.manifest.j2'), kubespray('docs/operations/nodes.md'), issue(10404)],
+  because:
+    'nginx does not re-read it: a changed file with an old checksum is a balancer that still runs with the old upstreams.',
+  source: [
+    kubespray('roles/kubernetes/node/templates/manifests/nginx-proxy.manifest.j2'),
+    kubespray('docs/operations/nodes.md'),
+    issue(10404),
+  ],
   fix: remedy.renderLoadBalancer,
   judge: ({ cluster, node, want, check }) => {
     const annotation = 'nginx-cfg-checksum'
     const actual = node.nginxConfContentDigest
-    const mirror = cluster.api.pods.find(({ metadata }) => metadata.name === `${want.loadbalancer_apiserver_pod_name}-${cluster.nodeName(node.name)}`)
+    const mirror = cluster.api.pods.find(
+      ({ metadata }) => metadata.name === `${want.loadbalancer_apiserver_pod_name}-${cluster.nodeName(node.name)}`,
+    )
     check.equal('SHA-1 in the manifest', node.nginxManifest.metadata.annotations[annotation], actual)
     check.equal('SHA-1 of the running pod', mirror?.metadata.annotations[annotation], actual)
     check.equal('SHA-1 as sha1sum printed it', node.nginxConfDigest, actual)
@@ -302,7 +384,13 @@ invariant('lb-conf-checksum', {
   dependsOn: ['lb-pod-running'],
   refutedBy: {
     'the file was changed by hand': edit => edit.file(CONF, text => `${text}# by hand\n`),
-    'the pod is of the old file': edit => edit.object('pods', `nginx-proxy-${edit.node}`, pod => { pod.metadata.annotations['nginx-cfg-checksum'] = '0'.repeat(40) }),
-    'the manifest is of the old file': edit => edit.file('…/manifests/nginx-proxy.yml', text => text.replace(/nginx-cfg-checksum: "\w+"/, `nginx-cfg-checksum: "${'0'.repeat(40)}"`)),
+    'the pod is of the old file': edit =>
+      edit.object('pods', `nginx-proxy-${edit.node}`, pod => {
+        pod.metadata.annotations['nginx-cfg-checksum'] = '0'.repeat(40)
+      }),
+    'the manifest is of the old file': edit =>
+      edit.file('…/manifests/nginx-proxy.yml', text =>
+        text.replace(/nginx-cfg-checksum: "\w+"/, `nginx-cfg-checksum: "${'0'.repeat(40)}"`),
+      ),
   },
 })

@@ -15,15 +15,37 @@ invariant('node-ready', {
     check.equal('the Node', found?.metadata.name, cluster.nodeName(node.name))
     check.equal('condition Ready', found?.status.conditions.find(({ type }) => type === 'Ready')?.status, 'True')
     check.equal('kubeletVersion', found?.status.nodeInfo.kubeletVersion, `v${want.kube_version.replace(/^v/, '')}`)
-    check.equal('InternalIP', found?.status.addresses.find(({ type }) => type === 'InternalIP')?.address, cluster.mainIp(node.name))
+    check.equal(
+      'InternalIP',
+      found?.status.addresses.find(({ type }) => type === 'InternalIP')?.address,
+      cluster.mainIp(node.name),
+    )
     const pressure = found?.status.conditions.filter(({ type, status }) => type !== 'Ready' && status !== 'False') ?? []
-    check.none('conditions that are not good', pressure.map(({ type, status }) => `${type}=${status}`))
+    check.none(
+      'conditions that are not good',
+      pressure.map(({ type, status }) => `${type}=${status}`),
+    )
   },
   refutedBy: {
-    'NotReady': edit => edit.object('nodes', edit.node, node => { node.status.conditions.find((one: { type: string }) => one.type === 'Ready').status = 'False' }),
-    'unknown': edit => edit.object('nodes', edit.node, node => { node.status.conditions.find((one: { type: string }) => one.type === 'Ready').status = 'Unknown' }),
-    'another version': edit => edit.object('nodes', edit.node, node => { node.status.nodeInfo.kubeletVersion = 'v1.20.0' }),
-    'another address': { edit: edit => edit.object('nodes', edit.node, node => { node.status.addresses[0].address = '10.0.2.15' }), also: ['node-addresses-exact'] },
+    NotReady: edit =>
+      edit.object('nodes', edit.node, node => {
+        node.status.conditions.find((one: { type: string }) => one.type === 'Ready').status = 'False'
+      }),
+    unknown: edit =>
+      edit.object('nodes', edit.node, node => {
+        node.status.conditions.find((one: { type: string }) => one.type === 'Ready').status = 'Unknown'
+      }),
+    'another version': edit =>
+      edit.object('nodes', edit.node, node => {
+        node.status.nodeInfo.kubeletVersion = 'v1.20.0'
+      }),
+    'another address': {
+      edit: edit =>
+        edit.object('nodes', edit.node, node => {
+          node.status.addresses[0].address = '10.0.2.15'
+        }),
+      also: ['node-addresses-exact'],
+    },
     'no such Node': edit => edit.api('nodes', items => items.filter(item => item.metadata.name !== edit.node)),
   },
 })
@@ -38,10 +60,17 @@ invariant('node-no-strangers', {
   judge: ({ cluster, check }) => {
     const known = cluster.expectations.nodes.map(host => cluster.nodeName(host))
     check.atLeast('Nodes', cluster.api.nodes.length, 1)
-    check.none('Nodes that the inventory does not know', cluster.api.nodes.map(({ metadata }) => metadata.name).filter(name => !known.includes(name)))
+    check.none(
+      'Nodes that the inventory does not know',
+      cluster.api.nodes.map(({ metadata }) => metadata.name).filter(name => !known.includes(name)),
+    )
   },
   refutedBy: {
-    'one Node more': edit => edit.api('nodes', items => [...items, { ...structuredClone(items[0]), metadata: { ...items[0].metadata, name: 'stranger' } }]),
+    'one Node more': edit =>
+      edit.api('nodes', items => [
+        ...items,
+        { ...structuredClone(items[0]), metadata: { ...items[0].metadata, name: 'stranger' } },
+      ]),
   },
 })
 
@@ -55,7 +84,9 @@ invariant('node-roles', {
   dependsOn: ['node-ready'],
   judge: ({ cluster, node, check }) => {
     const found = cluster.api.nodes.find(({ metadata }) => metadata.name === cluster.nodeName(node.name))
-    const roles = Object.keys(found?.metadata.labels ?? {}).filter(label => label.startsWith('node-role.kubernetes.io/'))
+    const roles = Object.keys(found?.metadata.labels ?? {}).filter(label =>
+      label.startsWith('node-role.kubernetes.io/'),
+    )
     check.sameSet('roles', roles, cluster.isControlPlane(node.name) ? ['node-role.kubernetes.io/control-plane'] : [])
   },
   refutedBy: {
@@ -77,9 +108,12 @@ invariant('node-taints', {
   dependsOn: ['node-ready'],
   judge: ({ cluster, node, want, check }) => {
     const found = cluster.api.nodes.find(({ metadata }) => metadata.name === cluster.nodeName(node.name))
-    const taints = (found?.spec.taints ?? []).map(({ key, value, effect }) => `${key}${value ? `=${value}` : ''}:${effect}`)
+    const taints = (found?.spec.taints ?? []).map(
+      ({ key, value, effect }) => `${key}${value ? `=${value}` : ''}:${effect}`,
+    )
     const schedulable = cluster.expectations.inventory.members('kube_node').includes(node.name)
-    const expected = cluster.isControlPlane(node.name) && !schedulable ? ['node-role.kubernetes.io/control-plane:NoSchedule'] : []
+    const expected =
+      cluster.isControlPlane(node.name) && !schedulable ? ['node-role.kubernetes.io/control-plane:NoSchedule'] : []
     check.sameSet('taints', taints, [...expected, ...want.node_taints])
     check.equal('cordoned', found?.spec.unschedulable, false)
   },
@@ -89,7 +123,10 @@ invariant('node-taints', {
         if (spec.taints) delete spec.taints
         else spec.taints = [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' }]
       }),
-    'cordoned': edit => edit.object('nodes', edit.node, ({ spec }) => { spec.unschedulable = true }),
+    cordoned: edit =>
+      edit.object('nodes', edit.node, ({ spec }) => {
+        spec.unschedulable = true
+      }),
   },
 })
 
@@ -103,10 +140,17 @@ invariant('node-addresses-exact', {
   dependsOn: ['node-ready'],
   judge: ({ cluster, node, check }) => {
     const found = cluster.api.nodes.find(({ metadata }) => metadata.name === cluster.nodeName(node.name))
-    check.sameSet('addresses', (found?.status.addresses ?? []).map(({ type, address }) => `${type} ${address}`), [`InternalIP ${cluster.mainIp(node.name)}`, `Hostname ${cluster.nodeName(node.name)}`])
+    check.sameSet(
+      'addresses',
+      (found?.status.addresses ?? []).map(({ type, address }) => `${type} ${address}`),
+      [`InternalIP ${cluster.mainIp(node.name)}`, `Hostname ${cluster.nodeName(node.name)}`],
+    )
   },
   refutedBy: {
-    'an ExternalIP': edit => edit.object('nodes', edit.node, node => { node.status.addresses.push({ type: 'ExternalIP', address: '198.51.100.7' }) }),
+    'an ExternalIP': edit =>
+      edit.object('nodes', edit.node, node => {
+        node.status.addresses.push({ type: 'ExternalIP', address: '198.51.100.7' })
+      }),
   },
 })
 
@@ -119,14 +163,23 @@ invariant('node-os-uniform', {
   fix: 'Reboot the node into its current kernel, one node after the other.',
   dependsOn: ['node-ready'],
   judge: ({ cluster, node, check }) => {
-    const info = cluster.api.nodes.find(({ metadata }) => metadata.name === cluster.nodeName(node.name))?.status.nodeInfo
+    const info = cluster.api.nodes.find(({ metadata }) => metadata.name === cluster.nodeName(node.name))?.status
+      .nodeInfo
     check.equal('kernelVersion', info?.kernelVersion, node.kernel.release)
-    check.equal('architecture', info?.architecture, { x86_64: 'amd64', aarch64: 'arm64' }[node.kernel.machine] ?? node.kernel.machine)
+    check.equal(
+      'architecture',
+      info?.architecture,
+      { x86_64: 'amd64', aarch64: 'arm64' }[node.kernel.machine] ?? node.kernel.machine,
+    )
     check.equal('osImage', info?.osImage, node.osRelease.get('PRETTY_NAME'))
   },
   refutedBy: {
-    'another kernel': edit => edit.object('nodes', edit.node, node => { node.status.nodeInfo.kernelVersion = '5.4.0' }),
-    'another distribution': edit => edit.file('/etc/os-release', text => text.replace(/^PRETTY_NAME=.*$/m, 'PRETTY_NAME="Other Linux"')),
+    'another kernel': edit =>
+      edit.object('nodes', edit.node, node => {
+        node.status.nodeInfo.kernelVersion = '5.4.0'
+      }),
+    'another distribution': edit =>
+      edit.file('/etc/os-release', text => text.replace(/^PRETTY_NAME=.*$/m, 'PRETTY_NAME="Other Linux"')),
   },
 })
 
@@ -134,24 +187,42 @@ invariant('node-join-order', {
   title: 'The first control plane is the oldest Node, and control planes are older than workers',
   on: wholeCluster,
   severity: 'advisory',
-  because: 'Another order tells that the first control plane was replaced: cluster-info and kubeadm-config may still name the old one.',
+  because:
+    'Another order tells that the first control plane was replaced: cluster-info and kubeadm-config may still name the old one.',
   source: [seed('kubectl get node: AGE')],
   fix: remedy.kubeadmConfigMaps,
   dependsOn: ['node-ready'],
   judge: ({ cluster, check }) => {
-    const born = (host: string) => cluster.api.nodes.find(({ metadata }) => metadata.name === cluster.nodeName(host))?.metadata.creationTimestamp ?? 0
+    const born = (host: string) =>
+      cluster.api.nodes.find(({ metadata }) => metadata.name === cluster.nodeName(host))?.metadata.creationTimestamp ??
+      0
     const [first = '', ...others] = cluster.expectations.controlPlanes
-    for (const host of others) check.that(`${host} joined`, born(host) >= born(first), new Date(born(host)).toISOString(), `after ${first} (${new Date(born(first)).toISOString()})`)
+    for (const host of others)
+      check.that(
+        `${host} joined`,
+        born(host) >= born(first),
+        new Date(born(host)).toISOString(),
+        `after ${first} (${new Date(born(first)).toISOString()})`,
+      )
     const lastControlPlane = Math.max(...cluster.expectations.controlPlanes.map(born))
-    for (const host of cluster.expectations.workers) check.that(`${host} joined`, born(host) >= lastControlPlane, new Date(born(host)).toISOString(), 'after the control planes')
+    for (const host of cluster.expectations.workers)
+      check.that(
+        `${host} joined`,
+        born(host) >= lastControlPlane,
+        new Date(born(host)).toISOString(),
+        'after the control planes',
+      )
   },
   refutedBy: {
-    'the first was replaced': edit => edit.object('nodes', edit.node, ({ metadata }) => { metadata.creationTimestamp = '2030-01-01T00:00:00Z' }),
+    'the first was replaced': edit =>
+      edit.object('nodes', edit.node, ({ metadata }) => {
+        metadata.creationTimestamp = '2030-01-01T00:00:00Z'
+      }),
   },
 })
 
 invariant('rbac-node-crb', {
-  title: 'Kubespray\'s role binding for nodes and its priority class exist',
+  title: "Kubespray's role binding for nodes and its priority class exist",
   on: wholeCluster,
   severity: 'minor',
   because: 'Add-ons name the priority class: without it their pods are refused.',
@@ -159,12 +230,22 @@ invariant('rbac-node-crb', {
   fix: remedy.addons,
   unless: ({ want }) => (want.rbac_enabled ? undefined : 'RBAC is off'),
   judge: ({ cluster, check }) => {
-    check.includes('ClusterRoleBindings', cluster.api.clusterRoleBindings.map(({ metadata }) => metadata.name), ['kubespray:system:node'])
-    check.includes('PriorityClasses', cluster.api.priorityClasses.map(({ metadata }) => metadata.name), ['k8s-cluster-critical'])
+    check.includes(
+      'ClusterRoleBindings',
+      cluster.api.clusterRoleBindings.map(({ metadata }) => metadata.name),
+      ['kubespray:system:node'],
+    )
+    check.includes(
+      'PriorityClasses',
+      cluster.api.priorityClasses.map(({ metadata }) => metadata.name),
+      ['k8s-cluster-critical'],
+    )
   },
   refutedBy: {
-    'no binding': edit => edit.api('clusterrolebindings', items => items.filter(item => item.metadata.name !== 'kubespray:system:node')),
-    'no priority class': edit => edit.api('priorityclasses', items => items.filter(item => item.metadata.name !== 'k8s-cluster-critical')),
+    'no binding': edit =>
+      edit.api('clusterrolebindings', items => items.filter(item => item.metadata.name !== 'kubespray:system:node')),
+    'no priority class': edit =>
+      edit.api('priorityclasses', items => items.filter(item => item.metadata.name !== 'k8s-cluster-critical')),
   },
 })
 
@@ -176,13 +257,35 @@ invariant('api-endpoints', {
   source: [kubespray('kubeadm-config (endpoint-reconciler-type: lease)')],
   fix: remedy.investigate,
   judge: ({ cluster, check }) => {
-    const slices = cluster.api.endpointSlices.filter(({ metadata }) => metadata.namespace === 'default' && metadata.labels['kubernetes.io/service-name'] === 'kubernetes')
-    const found = slices.flatMap(({ endpoints, ports }) => endpoints.filter(({ conditions }) => conditions.ready).flatMap(({ addresses }) => addresses.flatMap(address => ports.map(({ port }) => `${address}:${port}`))))
-    check.sameSet('endpoints', found, cluster.expectations.controlPlanes.map(host => `${cluster.mainIp(host)}:${cluster.want(host).kube_apiserver_port}`))
+    const slices = cluster.api.endpointSlices.filter(
+      ({ metadata }) =>
+        metadata.namespace === 'default' && metadata.labels['kubernetes.io/service-name'] === 'kubernetes',
+    )
+    const found = slices.flatMap(({ endpoints, ports }) =>
+      endpoints
+        .filter(({ conditions }) => conditions.ready)
+        .flatMap(({ addresses }) => addresses.flatMap(address => ports.map(({ port }) => `${address}:${port}`))),
+    )
+    check.sameSet(
+      'endpoints',
+      found,
+      cluster.expectations.controlPlanes.map(
+        host => `${cluster.mainIp(host)}:${cluster.want(host).kube_apiserver_port}`,
+      ),
+    )
   },
   refutedBy: {
-    'one is missing': edit => edit.object('endpointslices', 'kubernetes', slice => { slice.endpoints.pop() }),
-    'a stranger': edit => edit.object('endpointslices', 'kubernetes', slice => { slice.endpoints.push({ addresses: ['192.0.2.9'], conditions: { ready: true } }) }),
-    'another port': edit => edit.object('endpointslices', 'kubernetes', slice => { slice.ports[0].port = 8443 }),
+    'one is missing': edit =>
+      edit.object('endpointslices', 'kubernetes', slice => {
+        slice.endpoints.pop()
+      }),
+    'a stranger': edit =>
+      edit.object('endpointslices', 'kubernetes', slice => {
+        slice.endpoints.push({ addresses: ['192.0.2.9'], conditions: { ready: true } })
+      }),
+    'another port': edit =>
+      edit.object('endpointslices', 'kubernetes', slice => {
+        slice.ports[0].port = 8443
+      }),
   },
 })

@@ -6,7 +6,7 @@ const CONFIG = 'controller/kubeconfig.yaml'
 const TABLE = 'controller/kubectl-get-nodes-wide-v6.txt'
 
 invariant('adm-kubeconfig-server', {
-  title: 'The administrator\'s kubeconfig points at a live control plane, by an address that its certificate names',
+  title: "The administrator's kubeconfig points at a live control plane, by an address that its certificate names",
   on: controller,
   severity: 'blocker',
   because: 'Copied unchanged it says 127.0.0.1, where no API server listens on that machine.',
@@ -15,41 +15,75 @@ invariant('adm-kubeconfig-server', {
   judge: ({ cluster, want, check }) => {
     const { server } = cluster.controller.kubeconfig
     const host = /^https:\/\/\[?([^\]/]+?)\]?(?::(\d+))?$/.exec(server)
-    check.none('a server on loopback', [server].filter(url => /\/\/(127\.|localhost|\[?::1)/.test(url)))
-    check.includes('API servers', cluster.apiServerAddresses.map(address => `https://${address}`), [server])
-    check.includes('names in the API server\'s certificate', cluster.firstControlPlane.certificate(`${want.kube_cert_dir}/apiserver.crt`).subjectAltNames, [host?.[1] ?? server])
+    check.none(
+      'a server on loopback',
+      [server].filter(url => /\/\/(127\.|localhost|\[?::1)/.test(url)),
+    )
+    check.includes(
+      'API servers',
+      cluster.apiServerAddresses.map(address => `https://${address}`),
+      [server],
+    )
+    check.includes(
+      "names in the API server's certificate",
+      cluster.firstControlPlane.certificate(`${want.kube_cert_dir}/apiserver.crt`).subjectAltNames,
+      [host?.[1] ?? server],
+    )
   },
   dependsOn: ['cert-apiserver-sans'],
   refutedBy: {
-    'loopback': { edit: edit => edit.text(CONFIG, text => text.replace(/server: .*/, 'server: https://127.0.0.1:6443')), also: ['adm-kubectl'] },
-    'a host that is gone': { edit: edit => edit.text(CONFIG, text => text.replace(/server: .*/, 'server: https://192.0.2.9:6443')), also: ['adm-kubectl'] },
+    loopback: {
+      edit: edit => edit.text(CONFIG, text => text.replace(/server: .*/, 'server: https://127.0.0.1:6443')),
+      also: ['adm-kubectl'],
+    },
+    'a host that is gone': {
+      edit: edit => edit.text(CONFIG, text => text.replace(/server: .*/, 'server: https://192.0.2.9:6443')),
+      also: ['adm-kubectl'],
+    },
   },
 })
 
 invariant('adm-kubeconfig-current', {
-  title: 'The administrator\'s kubeconfig has the cluster\'s CA and a control plane\'s current certificate',
+  title: "The administrator's kubeconfig has the cluster's CA and a control plane's current certificate",
   on: controller,
   severity: 'critical',
   because: 'It is a copy that no renewal reaches: after a year kubectl is refused.',
   source: [seed('kubeconfig for admin-lb'), issue(9182)],
   fix: remedy.adminKubeconfig,
-  correction: 'The file\'s mode on that machine is not among the evidence.',
+  correction: "The file's mode on that machine is not among the evidence.",
   judge: ({ cluster, check }) => {
     const { ca, clientCertificate } = cluster.controller.kubeconfig
     check.equal('fingerprint of its CA', ca?.fingerprint, cluster.firstControlPlane.caCertificate.fingerprint)
     const serials = cluster.controlPlanes.map(node => node.kubeconfig('admin.conf').clientCertificate?.serial ?? '')
-    check.includes('serials in the control planes\' admin.conf', serials, [clientCertificate?.serial ?? 'none'])
-    check.that('client certificate expires', (clientCertificate?.notAfter ?? 0) - cluster.recordedAt > 30 * 24 * 3600 * 1000, new Date(clientCertificate?.notAfter ?? 0).toISOString(), 'more than 30 days after the recording')
+    check.includes("serials in the control planes' admin.conf", serials, [clientCertificate?.serial ?? 'none'])
+    check.that(
+      'client certificate expires',
+      (clientCertificate?.notAfter ?? 0) - cluster.recordedAt > 30 * 24 * 3600 * 1000,
+      new Date(clientCertificate?.notAfter ?? 0).toISOString(),
+      'more than 30 days after the recording',
+    )
   },
   dependsOn: ['cert-ca-same'],
   refutedBy: {
-    'an old certificate': edit => edit.text(CONFIG, text => text.replace(/client-certificate-data: .*/, `client-certificate-data: ${Buffer.from(edit.content('/etc/kubernetes/ssl/front-proxy-client.crt')).toString('base64')}`)),
-    'another CA': edit => edit.text(CONFIG, text => text.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${Buffer.from(edit.content('/etc/ssl/etcd/ssl/ca.pem')).toString('base64')}`)),
+    'an old certificate': edit =>
+      edit.text(CONFIG, text =>
+        text.replace(
+          /client-certificate-data: .*/,
+          `client-certificate-data: ${Buffer.from(edit.content('/etc/kubernetes/ssl/front-proxy-client.crt')).toString('base64')}`,
+        ),
+      ),
+    'another CA': edit =>
+      edit.text(CONFIG, text =>
+        text.replace(
+          /certificate-authority-data: .*/,
+          `certificate-authority-data: ${Buffer.from(edit.content('/etc/ssl/etcd/ssl/ca.pem')).toString('base64')}`,
+        ),
+      ),
   },
 })
 
 invariant('adm-kubectl', {
-  title: 'kubectl works from the administrator\'s machine and lists every node',
+  title: "kubectl works from the administrator's machine and lists every node",
   on: controller,
   severity: 'blocker',
   because: 'It is how the cluster is run.',
@@ -59,10 +93,22 @@ invariant('adm-kubectl', {
     const { server } = cluster.controller.kubeconfig
     const { requests } = cluster.controller.nodeTrace
     check.atLeast('requests', requests.length, 1)
-    check.none('requests that were not answered with 200, or went elsewhere', requests.filter(({ url, status }) => status !== 200 || !url.startsWith(`${server}/`)).map(({ url, status }) => `${status} ${url}`))
+    check.none(
+      'requests that were not answered with 200, or went elsewhere',
+      requests
+        .filter(({ url, status }) => status !== 200 || !url.startsWith(`${server}/`))
+        .map(({ url, status }) => `${status} ${url}`),
+    )
     const rows = cluster.controller.nodeTable
-    check.sameSet('nodes that kubectl lists', rows.map(row => row['NAME'] ?? ''), cluster.expectations.nodes.map(host => cluster.nodeName(host)))
-    check.none('nodes that are not Ready', rows.filter(row => row['STATUS'] !== 'Ready').map(row => `${row['NAME'] ?? ''} ${row['STATUS'] ?? ''}`))
+    check.sameSet(
+      'nodes that kubectl lists',
+      rows.map(row => row['NAME'] ?? ''),
+      cluster.expectations.nodes.map(host => cluster.nodeName(host)),
+    )
+    check.none(
+      'nodes that are not Ready',
+      rows.filter(row => row['STATUS'] !== 'Ready').map(row => `${row['NAME'] ?? ''} ${row['STATUS'] ?? ''}`),
+    )
   },
   dependsOn: ['adm-kubeconfig-server'],
   refutedBy: {
@@ -87,12 +133,14 @@ invariant('adm-spof', {
   suppliedBy: edit => edit.text(CONFIG, text => text.replace(/server: .*/, 'server: https://api.example.org:6443')),
   refutedBy: {
     'one control plane': edit =>
-      edit.text(CONFIG, text => text.replace(/server: .*/, `server: https://${edit.controlPlanes[0]?.address ?? ''}:6443`)),
+      edit.text(CONFIG, text =>
+        text.replace(/server: .*/, `server: https://${edit.controlPlanes[0]?.address ?? ''}:6443`),
+      ),
   },
 })
 
 invariant('adm-all-apis', {
-  title: 'From the administrator\'s machine every API server answers, by address and by name',
+  title: "From the administrator's machine every API server answers, by address and by name",
   on: controller,
   severity: 'critical',
   because: 'When one is down the administrator needs the next.',
@@ -101,36 +149,51 @@ invariant('adm-all-apis', {
   judge: ({ cluster, want, check }) => {
     const version = `v${want.kube_version.replace(/^v/, '')}`
     for (const host of cluster.expectations.controlPlanes) {
-      for (const name of [cluster.mainAccessIp(host), host]) check.equal(`/version of ${name}`, cluster.controller.apiVersion(name).gitVersion, version)
+      for (const name of [cluster.mainAccessIp(host), host])
+        check.equal(`/version of ${name}`, cluster.controller.apiVersion(name).gitVersion, version)
     }
   },
   suppliedBy: edit => {
     for (const { name, address } of edit.controlPlanes) {
-      for (const way of [name, address]) edit.addText(`controller/version-${way}.json`, edit.recordedText('api/version.json'))
+      for (const way of [name, address])
+        edit.addText(`controller/version-${way}.json`, edit.recordedText('api/version.json'))
     }
   },
   refutedBy: {
-    'another version by name': edit => edit.text(`controller/version-${edit.node}.json`, text => text.replace(/"gitVersion": ".*"/, '"gitVersion": "v1.20.0"')),
+    'another version by name': edit =>
+      edit.text(`controller/version-${edit.node}.json`, text =>
+        text.replace(/"gitVersion": ".*"/, '"gitVersion": "v1.20.0"'),
+      ),
   },
 })
 
 invariant('adm-hosts', {
-  title: 'The administrator\'s machine knows every host by name',
+  title: "The administrator's machine knows every host by name",
   on: controller,
   severity: 'normal',
   because: 'ssh k8s-node1 and the documented commands go by name.',
   source: [seed('/etc/hosts')],
   fix: 'Add the hosts of the inventory to /etc/hosts.',
-  correction: 'The seed expects a host that is not in the inventory (k8s-node5): only hosts of the inventory are asked for.',
+  correction:
+    'The seed expects a host that is not in the inventory (k8s-node5): only hosts of the inventory are asked for.',
   judge: ({ cluster, check }) => {
     const { entries } = cluster.controller.hosts
     for (const host of cluster.expectations.nodes) {
-      check.equal(`address of ${host}`, entries.find(({ names }) => names.includes(host))?.address, cluster.mainAccessIp(host))
+      check.equal(
+        `address of ${host}`,
+        entries.find(({ names }) => names.includes(host))?.address,
+        cluster.mainAccessIp(host),
+      )
     }
   },
-  suppliedBy: edit => edit.addText('controller/hosts', `127.0.0.1 localhost\n${edit.hosts.map(({ name, address }) => `${address} ${name}`).join('\n')}\n`),
+  suppliedBy: edit =>
+    edit.addText(
+      'controller/hosts',
+      `127.0.0.1 localhost\n${edit.hosts.map(({ name, address }) => `${address} ${name}`).join('\n')}\n`,
+    ),
   refutedBy: {
-    'a host is missing': edit => edit.text('controller/hosts', text => `${text.trimEnd().split('\n').slice(0, -1).join('\n')}\n`),
+    'a host is missing': edit =>
+      edit.text('controller/hosts', text => `${text.trimEnd().split('\n').slice(0, -1).join('\n')}\n`),
     'another address': edit => edit.text('controller/hosts', text => text.replace(/\n\S+ /, '\n192.0.2.9 ')),
   },
 })
@@ -139,17 +202,24 @@ invariant('adm-artifacts', {
   title: 'The kubeconfig that Kubespray left on the controller points at the first control plane',
   on: controller,
   severity: 'normal',
-  because: 'It is an administrator\'s key in a folder of the checkout.',
+  because: "It is an administrator's key in a folder of the checkout.",
   source: [kubespray('roles/kubernetes/client/tasks/main.yml (kubeconfig_localhost)')],
   fix: remedy.adminKubeconfig,
   unless: ({ want }) => (want.kubeconfig_localhost ? undefined : 'kubeconfig_localhost is false: there is none'),
   judge: ({ cluster, want, check }) =>
-    check.equal('server', cluster.controller.artifactKubeconfig.server, `https://${cluster.mainAccessIp(cluster.firstControlPlane.name)}:${want.kube_apiserver_port}`),
+    check.equal(
+      'server',
+      cluster.controller.artifactKubeconfig.server,
+      `https://${cluster.mainAccessIp(cluster.firstControlPlane.name)}:${want.kube_apiserver_port}`,
+    ),
   suppliedBy: edit => {
     edit.vars({ kubeconfig_localhost: true })
     edit.addText('controller/artifacts-admin.conf', edit.recordedText(CONFIG))
   },
   refutedBy: {
-    'another server': edit => edit.text('controller/artifacts-admin.conf', text => text.replace(/server: .*/, 'server: https://192.0.2.9:6443')),
+    'another server': edit =>
+      edit.text('controller/artifacts-admin.conf', text =>
+        text.replace(/server: .*/, 'server: https://192.0.2.9:6443'),
+      ),
   },
 })

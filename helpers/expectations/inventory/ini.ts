@@ -24,7 +24,9 @@ export function readIni(text: string, file: string): InventorySource {
       source.group(section.group)
       if (section.kind !== 'vars') declared.add(section.group)
     } else if (line.startsWith('[')) {
-      throw new UserError(`${file}:${number}: not a section heading: ${line}. Write [group], [group:children] or [group:vars].`)
+      throw new UserError(
+        `${file}:${number}: not a section heading: ${line}. Write [group], [group:children] or [group:vars].`,
+      )
     } else if (section.kind === 'children') {
       const child = line.split(/\s+/)[0] ?? ''
       source.addChild(section.group, child)
@@ -32,12 +34,16 @@ export function readIni(text: string, file: string): InventorySource {
     } else if (section.kind === 'vars') {
       const found = /^([^\s=]+)\s*=\s*(.*)$/.exec(line)
       if (!found) throw new UserError(`${file}:${number}: not "variable=value": ${line}`)
-      source.group(section.group).vars.set(found[1] ?? '', { value: literal(found[2] ?? ''), origin: { file, line: number } })
+      source
+        .group(section.group)
+        .vars.set(found[1] ?? '', { value: literal(found[2] ?? ''), origin: { file, line: number } })
     } else readHost(source, section.group, line, file, number)
   }
   for (const { name, line } of children) {
     if (!declared.has(name)) {
-      throw new UserError(`${file}:${line}: unknown group ${name}. Declare it with a section [${name}], or correct the name.`)
+      throw new UserError(
+        `${file}:${line}: unknown group ${name}. Declare it with a section [${name}], or correct the name.`,
+      )
     }
   }
   return source
@@ -61,7 +67,13 @@ function words(line: string, file: string, number: number): string[] {
   const pattern = /\s+|#.*$|((?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'\\])+)|([^])/g
   for (const [, word, stray] of line.matchAll(pattern)) {
     if (stray !== undefined) throw new UserError(`${file}:${number}: a quote is not closed: ${line}`)
-    if (word !== undefined) found.push(word.replace(/"((?:[^"\\]|\\.)*)"|'([^']*)'/g, (_, double?: string, single?: string) => double?.replace(/\\(["\\])/g, '$1') ?? single ?? ''))
+    if (word !== undefined)
+      found.push(
+        word.replace(
+          /"((?:[^"\\]|\\.)*)"|'([^']*)'/g,
+          (_, double?: string, single?: string) => double?.replace(/\\(["\\])/g, '$1') ?? single ?? '',
+        ),
+      )
   }
   return found
 }
@@ -78,7 +90,13 @@ function literal(text: string): unknown {
   if (quoted) return quoted[2]
   if (/^[[{].*[\]}]$/.test(value)) {
     try {
-      return JSON.parse(value.replaceAll("'", '"').replace(/\bTrue\b/g, 'true').replace(/\bFalse\b/g, 'false').replace(/\bNone\b/g, 'null'))
+      return JSON.parse(
+        value
+          .replaceAll("'", '"')
+          .replace(/\bTrue\b/g, 'true')
+          .replace(/\bFalse\b/g, 'false')
+          .replace(/\bNone\b/g, 'null'),
+      )
     } catch {
       return value
     }

@@ -85,7 +85,9 @@ export class Inventory {
 
   /** Vault-encrypted files: what they set can not be known. */
   get encryptedFiles(): string[] {
-    return [...this.varsFiles, ...this.extraVars].filter(({ settings }) => settings === undefined).map(({ file }) => file)
+    return [...this.varsFiles, ...this.extraVars]
+      .filter(({ settings }) => settings === undefined)
+      .map(({ file }) => file)
   }
 
   #descend(group: string, seen: readonly string[] = []): string[] {
@@ -114,7 +116,9 @@ export class Inventory {
 
   /** `group_vars/<name>`, with an extension that Ansible reads, or the files of the folder of that name in order. */
   #files(folder: string, name: string): VarsFile['settings'][] {
-    const isOf = new RegExp(`(^|/)${folder}/${escapeRegExp(name)}(\\.ya?ml|\\.json|/.*(\\.ya?ml|\\.json|/[^.]+|/[^.]+))?$`)
+    const isOf = new RegExp(
+      `(^|/)${folder}/${escapeRegExp(name)}(\\.ya?ml|\\.json|/.*(\\.ya?ml|\\.json|/[^.]+|/[^.]+))?$`,
+    )
     return this.varsFiles
       .filter(({ file }) => isOf.test(file) && !/(^|\/)\.|~$/.test(file))
       .sort((a, b) => (a.file < b.file ? -1 : 1))
@@ -127,7 +131,10 @@ function escapeRegExp(text: string): string {
 }
 
 function readSource(text: string, path: string): InventorySource {
-  if (text.trim() === '') throw new UserError(`${path}: is empty. An inventory with the groups kube_control_plane, etcd and kube_node is expected.`)
+  if (text.trim() === '')
+    throw new UserError(
+      `${path}: is empty. An inventory with the groups kube_control_plane, etcd and kube_node is expected.`,
+    )
   if (/^\s*\{/.test(text)) return readListInventory(text, path)
   return /\.(ya?ml)$/.test(path) || /^---/.test(text) ? readYamlInventory(text, path) : readIni(text, path)
 }

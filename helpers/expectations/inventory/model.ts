@@ -10,8 +10,6 @@ export interface Setting {
   readonly origin: Origin
 }
 
-export type Settings = ReadonlyMap<string, Setting>
-
 /** A value that only its owner can read (`!vault`, an encrypted file). */
 export class Encrypted {
   readonly why: string

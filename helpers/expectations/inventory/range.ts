@@ -13,12 +13,17 @@ export function expandRange(pattern: string, where: string): string[] {
   if (!found) return [pattern]
   const [whole, first = '', last = '', stride] = found
   const step = stride === undefined ? 1 : Number(stride)
-  const ends = /^\d+$/.test(first) && /^\d+$/.test(last) ? [Number(first), Number(last)] : [first.charCodeAt(0), last.charCodeAt(0)]
+  const ends =
+    /^\d+$/.test(first) && /^\d+$/.test(last)
+      ? [Number(first), Number(last)]
+      : [first.charCodeAt(0), last.charCodeAt(0)]
   const numeric = /^\d+$/.test(first)
   const [from = 0, to = 0] = ends
   const mixed = numeric !== /^\d+$/.test(last) || (!numeric && (first.length > 1 || last.length > 1))
   if (mixed || from > to || step < 1 || (to - from) / step > MOST) {
-    throw new UserError(`${where}: not a range: ${whole}. Write [first:last] with first ≤ last, both numbers or both one letter.`)
+    throw new UserError(
+      `${where}: not a range: ${whole}. Write [first:last] with first ≤ last, both numbers or both one letter.`,
+    )
   }
   const names: string[] = []
   for (let at = from; at <= to; at += step) {

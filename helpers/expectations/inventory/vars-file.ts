@@ -28,10 +28,12 @@ export function readVarsFile(text: string, file: string): VarsFile {
   if (error) throw new UserError(`${file}:${error.linePos?.[0].line ?? '?'}: not YAML: ${error.message.split('\n')[0]}`)
   const root = document.toJS({ maxAliasCount: 1000 }) as unknown
   if (root === null || root === undefined) return { file, settings: new Map(), duplicates: [] }
-  if (typeof root !== 'object' || Array.isArray(root)) throw new UserError(`${file}: not a mapping of variables to values.`)
+  if (typeof root !== 'object' || Array.isArray(root))
+    throw new UserError(`${file}: not a mapping of variables to values.`)
   const lines = keyLines(document, text)
   const settings = new Map<string, { value: unknown; origin: Origin }>()
-  for (const [key, value] of Object.entries(root)) settings.set(key, { value, origin: { file, line: lines.get(key)?.at(-1) } })
+  for (const [key, value] of Object.entries(root))
+    settings.set(key, { value, origin: { file, line: lines.get(key)?.at(-1) } })
   const duplicates = [...lines].filter(([, at]) => at.length > 1).map(([key, at]) => ({ key, line: at.at(-1) ?? 0 }))
   return { file, settings, duplicates }
 }

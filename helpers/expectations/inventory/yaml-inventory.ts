@@ -13,7 +13,8 @@ type Mapping = Readonly<Record<string, unknown>>
 export function readYamlInventory(text: string, file: string): InventorySource {
   const source = new InventorySource()
   const { settings } = readVarsFile(text, file)
-  if (settings === undefined) throw new UserError(`${file}: is vault-encrypted: decrypt a copy, or give the output of ansible-inventory --list.`)
+  if (settings === undefined)
+    throw new UserError(`${file}: is vault-encrypted: decrypt a copy, or give the output of ansible-inventory --list.`)
   for (const [name, { value }] of settings) readGroup(source, name, value, file)
   return source
 }
@@ -32,7 +33,8 @@ function readGroup(source: InventorySource, name: string, value: unknown, file: 
   for (const [pattern, vars] of Object.entries(mapping(content['hosts'], `${file}: group ${name}: hosts`))) {
     for (const host of expandRange(pattern, file)) {
       const own = source.addHost(name, host)
-      for (const [key, setting] of Object.entries(mapping(vars, `${file}: host ${host}`))) own.set(key, { value: setting, origin: { file } })
+      for (const [key, setting] of Object.entries(mapping(vars, `${file}: host ${host}`)))
+        own.set(key, { value: setting, origin: { file } })
     }
   }
   for (const [child, below] of Object.entries(mapping(content['children'], `${file}: group ${name}: children`))) {

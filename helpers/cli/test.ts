@@ -1,0 +1,96 @@
+import { accessSync, constants, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { UserError } from '../recording/errors.ts'
+import { writeHtml } from '../report/html.ts'
+import { summary } from '../report/summary.ts'
+import { terminal } from '../report/terminal.ts'
+import { run } from '../verdict/run.ts'
+import { EXIT, main, options, shippedRecording } from './command.ts'
+
+const usage = `npm test -- [options]
+
+Judges the recorded evidence of a Kubespray cluster against every documented invariant, tells what is wrong and
+how to fix it, and leaves an HTML report, JUnit, verdicts.json and summary.md. Without options it judges the
+healthy recording that ships with the suite (${shippedRecording}).
+
+  --recording DIR   the recording to judge
+  --inventory PATH  judge it by this Ansible inventory (INI, YAML, a folder, or the output of
+                    ansible-inventory --list) instead of the one recorded with it
+  --only NAME       only the invariants of this id, plane or severity (may be given again)
+  --node NAME       only this node (may be given again)
+  --waivers FILE    failures that you accept for a while: id, reason, expires, and node for one node only
+  --overrides FILE  expectations that deliberately differ, and evidence that can not be had (default: the
+                    recording's own overrides.yaml)
+  --out DIR         where the reports go (default: reports)
+  --report KIND     html (default) or minimal: verdicts.json and summary.md only
+  --help            this text
+
+Exit status: 0 the cluster conforms, 1 it does not, 2 there is not enough evidence to say, 3 the suite could
+not start (a wrong option, an unreadable inventory or recording).
+`
+
+await main(usage, async () => {
+  const given = options(usage, {
+    recording: 'string',
+    inventory: 'string',
+    only: 'strings',
+    node: 'strings',
+    waivers: 'string',
+    overrides: 'string',
+    out: 'string',
+    report: 'string',
+  })
+  const {
+    recording = shippedRecording,
+    inventory,
+    only,
+    node,
+    waivers,
+    overrides,
+    out = 'reports',
+    report: kind = 'html',
+    rest,
+  } = given
+  if (rest.length > 0)
+    throw new UserError(`${rest[0] ?? ''}: not an option. npm test -- --help shows them; mind the -- before options.`)
+  if (!['html', 'minimal'].includes(kind)) throw new UserError(`--report ${kind}: give html or minimal.`)
+  writable(out)
+  const report = await run({
+    recording,
+    inventory,
+    only,
+    nodes: node,
+    waivers,
+    overrides,
+    today: new Date().toISOString().slice(0, 10),
+  })
+  const verdicts = join(out, 'verdicts.json')
+  writeFileSync(verdicts, `${JSON.stringify(report, null, 1)}\n`)
+  writeFileSync(join(out, 'summary.md'), summary(report))
+  console.log(terminal(report, process.stdout.isTTY && process.env['NO_COLOR'] === undefined))
+  if (kind === 'html') {
+    console.error('writing the HTML report …')
+    const { html, junit } = await writeHtml(report, verdicts, out)
+    console.log(`\nHTML ${html}   JUnit ${junit}   ${verdicts}   ${join(out, 'summary.md')}`)
+  } else console.log(`\n${verdicts}   ${join(out, 'summary.md')}`)
+  if (given.recording === undefined) {
+    console.log(
+      `\nThis was the healthy recording that ships with the suite. To judge a cluster of yours: npm test -- --recording DIR (README, "Your own cluster").`,
+    )
+  }
+  return [EXIT.well, EXIT.failure, EXIT.indeterminate][report.exitCode] ?? EXIT.failure
+})
+
+/** @throws UserError where reports can not be written */
+function writable(out: string): void {
+  try {
+    mkdirSync(out, { recursive: true })
+    accessSync(out, constants.W_OK)
+    writeFileSync(join(out, '.writable'), '')
+    rmSync(join(out, '.writable'))
+  } catch (error) {
+    throw new UserError(
+      `--out ${out}: can not be written (${(error as NodeJS.ErrnoException).code ?? ''}). Give a folder that you may write to.`,
+    )
+  }
+}

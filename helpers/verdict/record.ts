@@ -1,0 +1,65 @@
+import type { Citation } from '../evidence/reader.ts'
+import { type Finding, show } from '../invariant/check.ts'
+import type { Recording } from '../recording/recording.ts'
+import type { VerdictRecord } from '../report/records.ts'
+import type { Verdict } from './verdict.ts'
+
+const MOST_EVIDENCE = 12
+
+/** A verdict as reports and verdicts.json tell it: plain data, with the lines of the evidence where a difference shows. */
+export function record(verdict: Verdict, recording: Recording): VerdictRecord {
+  const { invariant, subject, status, findings, reason, impliedBy, knownGap, waiver, citations, variables } = verdict
+  const { id, plane, severity, spec, title, because, source } = invariant
+  const located = citations
+    .map(citation => ({ citation, line: lineOf(citation, findings, recording) }))
+    .sort((a, b) => Number(b.line !== undefined) - Number(a.line !== undefined))
+  return {
+    id,
+    subject,
+    status,
+    severity,
+    plane,
+    spec,
+    title,
+    because,
+    fix: invariant.fix.replaceAll('HOST', subject),
+    source: [...source],
+    findings: [...findings],
+    ...(reason === undefined ? {} : { reason }),
+    ...(impliedBy === undefined ? {} : { impliedBy }),
+    ...(knownGap === undefined ? {} : { knownGap }),
+    ...(waiver === undefined ? {} : { waiver }),
+    evidence: located.slice(0, MOST_EVIDENCE).map(({ citation: { path }, line }) => {
+      const sha256 = recording.manifest.digests[path]
+      return { path, ...(line === undefined ? {} : { line }), ...(sha256 === undefined ? {} : { sha256 }) }
+    }),
+    variables: variables.map(({ name, value, origin }) => ({
+      name,
+      value: shorten(show(value)),
+      origin: origin.line === undefined ? origin.file : `${origin.file}:${origin.line}`,
+    })),
+  }
+}
+
+/** The line of a source on which a difference shows: the one with most of the words of what was found and of what differs. */
+function lineOf({ source }: Citation, findings: readonly Finding[], recording: Recording): number | undefined {
+  const evidence = recording.get(source)
+  if (evidence === undefined) return undefined
+  const lines = (evidence.kind === 'command' ? evidence.stdout : (evidence.content ?? '')).split('\n')
+  for (const { what, found } of findings) {
+    const told = /^line (\d+):/.exec(found)?.[1]
+    if (told !== undefined && source.includes('log')) return Number(told)
+    // Names of settings, addresses and numbers tell a line; plain words do not.
+    const words = [...found.split(/[\s,]+/), ...what.split(/[\s,]+/)].filter(
+      word => word.length > 2 && /[_\-./=:\d]/.test(word),
+    )
+    const scores = lines.map(line => words.filter(word => line.includes(word)).length)
+    const best = Math.max(0, ...scores)
+    if (best > 0) return scores.indexOf(best) + 1
+  }
+  return undefined
+}
+
+function shorten(text: string): string {
+  return text.length > 160 ? `${text.slice(0, 160)}…` : text
+}
