@@ -32,10 +32,10 @@ export function coerce(kind: Kind, value: unknown): unknown {
   if (value === '') return kind === 'string' ? '' : undefined
   if (kind === 'list' && Array.isArray(value)) return value
   if (kind === 'map' && typeof value === 'object' && !Array.isArray(value)) return value
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value).trim()
+  const text = typeof value === 'string' ? value.trim() : JSON.stringify(value)
   if (kind === 'string' && typeof value === 'boolean') return value ? 'True' : 'False'
-  if (kind === 'string' && typeof value !== 'object') return String(value)
-  if (kind === 'number' && (/^[+-]?\d+(\.\d+)?$/.test(text) || value === Number.POSITIVE_INFINITY)) return Number(text)
+  if (kind === 'string' && typeof value !== 'object') return typeof value === 'string' ? value : text
+  if (kind === 'number' && (typeof value === 'number' || /^[+-]?\d+(\.\d+)?$/.test(text))) return Number(value)
   if (kind === 'boolean' && /^(true|yes|on|1|y|t)$/i.test(text)) return true
   if (kind === 'boolean' && /^(false|no|off|0|n|f)$/i.test(text)) return false
   throw new Error(`is ${text}, a ${kind} is expected`)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { json } from './json.ts'
-import { lines, match, ParseError, parser, quote } from './parser.ts'
+import { lines, ParseError, parser, quote } from './parser.ts'
 
 const certificateState = z.object({
   name: z.string(),
@@ -36,17 +36,15 @@ export const kubectlTrace = parser(text => {
   return { loadedFrom, requests }
 })
 
-/** A table that kubectl prints: its rows by column title. Columns are where the titles stand. */
+/** A table that kubectl prints: its rows by column title. Two spaces at least part its columns, and no cell is empty. */
 export const kubectlTable = parser(text => {
   const table = lines(text).filter(line => !/^[IWE]\d{4} /.test(line.text))
   const [head, ...rows] = table
-  if (head === undefined || !/^NAME\s/.test(head.text))
-    throw new ParseError(`not a kubectl table: ${quote(text.trim())}`)
-  const titles = [...head.text.matchAll(/\S+(?: \S+)*/g)].map(found => ({ title: found[0], at: found.index }))
+  if (head === undefined || !/^NAME\s/.test(head.text)) throw new ParseError(`not a kubectl table: ${quote(text.trim())}`)
+  const titles = head.text.trim().split(/ {2,}/)
   return rows.map(line => {
-    match(line, /^(\S)/, 'a table row')
-    return Object.fromEntries(
-      titles.map(({ title, at }, index) => [title, line.text.slice(at, titles[index + 1]?.at).trim()]),
-    )
+    const cells = line.text.trim().split(/ {2,}/)
+    if (cells.length !== titles.length) throw new ParseError(`${cells.length} cells below ${titles.length} titles`, line.number)
+    return Object.fromEntries(titles.map((title, index) => [title, cells[index] ?? '']))
   })
 })

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
+import { inspect, isDeepStrictEqual } from 'node:util'
 
 /** One way in which the evidence differs from what is expected. */
 export interface Finding {
@@ -60,5 +60,5 @@ export function show(value: unknown): string {
   if (value === undefined || value === null) return 'not set'
   if (typeof value === 'string') return value === '' ? '(empty)' : value
   if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.map(show).join(', ')
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return typeof value === 'object' ? JSON.stringify(value) : inspect(value)
 }
