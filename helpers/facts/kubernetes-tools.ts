@@ -40,11 +40,13 @@ export const kubectlTrace = parser(text => {
 export const kubectlTable = parser(text => {
   const table = lines(text).filter(line => !/^[IWE]\d{4} /.test(line.text))
   const [head, ...rows] = table
-  if (head === undefined || !/^NAME\s/.test(head.text)) throw new ParseError(`not a kubectl table: ${quote(text.trim())}`)
+  if (head === undefined || !/^NAME\s/.test(head.text))
+    throw new ParseError(`not a kubectl table: ${quote(text.trim())}`)
   const titles = head.text.trim().split(/ {2,}/)
   return rows.map(line => {
     const cells = line.text.trim().split(/ {2,}/)
-    if (cells.length !== titles.length) throw new ParseError(`${cells.length} cells below ${titles.length} titles`, line.number)
+    if (cells.length !== titles.length)
+      throw new ParseError(`${cells.length} cells below ${titles.length} titles`, line.number)
     return Object.fromEntries(titles.map((title, index) => [title, cells[index] ?? '']))
   })
 })

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { UserError } from './errors.ts'
 import {
@@ -11,6 +11,8 @@ import {
   type Manifest,
   pathOf,
 } from './format.ts'
+
+import type { Recording } from './recording.ts'
 
 export interface NodeContent {
   readonly startedAt: number
@@ -83,4 +85,42 @@ function writeNode(name: string, node: NodeContent, write: (path: string, text: 
     `nodes/${name}/node.json`,
     `${JSON.stringify({ node: name, startedAt, finishedAt, commands, files }, null, 2)}\n`,
   )
+}
+
+/** Writes a recording that was edited in memory to a new folder. */
+export function saveRecording(dir: string, recording: Recording): void {
+  const nodes: Record<string, NodeContent | string> = {}
+  for (const name of recording.nodes) {
+    const unreachable = recording.manifest.nodes[name]?.unreachable
+    nodes[name] = unreachable ?? nodeContent(recording, name)
+  }
+  const texts = Object.fromEntries(
+    recording.sources().flatMap(source => {
+      const evidence = recording.get(source)
+      return evidence?.kind === 'text' && /^(api|controller)\//.test(source) ? [[source, evidence.content]] : []
+    }),
+  )
+  const overrides = join(recording.dir, 'overrides.yaml')
+  if (existsSync(overrides)) texts['overrides.yaml'] = readFileSync(overrides, 'utf8')
+  const { suite, recordedAt, apiReadAt, target, complete } = recording.manifest
+  writeRecording(dir, { manifest: { suite, recordedAt, apiReadAt, target, complete }, nodes, texts })
+}
+
+function nodeContent(recording: Recording, name: string): NodeContent {
+  const commands: Record<string, Omit<CommandEvidence, 'kind'>> = {}
+  const files: Record<string, Omit<FileEvidence, 'kind'>> = {}
+  let times = { startedAt: 0, finishedAt: 0 }
+  for (const source of recording.sources(`nodes/${name}/`)) {
+    const evidence = recording.get(source)
+    if (evidence?.kind === 'command') {
+      commands[source.split('/').at(-1) ?? ''] = withoutKind(evidence)
+    } else if (evidence?.kind === 'file') {
+      files[source.slice(`nodes/${name}/files`.length)] = withoutKind(evidence)
+    } else if (evidence?.kind === 'text') times = JSON.parse(evidence.content) as typeof times
+  }
+  return { ...times, commands, files }
+}
+
+function withoutKind<T extends { readonly kind: string }>(evidence: T): Omit<T, 'kind'> {
+  return Object.fromEntries(Object.entries(evidence).filter(([key]) => key !== 'kind')) as Omit<T, 'kind'>
 }

@@ -4,12 +4,22 @@ import type { Recording } from '../recording/recording.ts'
 import { mapAll, textOf } from './rename.ts'
 
 /** One key for every synthetic certificate: nobody ever serves them, and making keys is slow. */
-let key: { readonly pem: string; readonly privateKey: forge.pki.rsa.PrivateKey; readonly publicKey: forge.pki.rsa.PublicKey } | undefined
+let key:
+  | { readonly pem: string; readonly privateKey: forge.pki.rsa.PrivateKey; readonly publicKey: forge.pki.rsa.PublicKey }
+  | undefined
 
 function sharedKey() {
   if (key !== undefined) return key
-  const pair = generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs1', format: 'pem' } })
-  return (key = { pem: pair.privateKey, privateKey: forge.pki.privateKeyFromPem(pair.privateKey), publicKey: forge.pki.publicKeyFromPem(pair.publicKey) })
+  const pair = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  })
+  return (key = {
+    pem: pair.privateKey,
+    privateKey: forge.pki.privateKeyFromPem(pair.privateKey),
+    publicKey: forge.pki.publicKeyFromPem(pair.publicKey),
+  })
 }
 
 const PEM = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+?-----END CERTIFICATE-----/g
@@ -31,9 +41,15 @@ export function reissueCertificates(recording: Recording, rename: (text: string)
   const files = mapAll(recording, text =>
     text
       .replace(PEM, reissue)
-      .replace(EMBEDDED, (_, name: string, data: string) => `${name}${Buffer.from(reissue(Buffer.from(data, 'base64').toString())).toString('base64')}`),
+      .replace(
+        EMBEDDED,
+        (_, name: string, data: string) =>
+          `${name}${Buffer.from(reissue(Buffer.from(data, 'base64').toString())).toString('base64')}`,
+      ),
   )
-  return mapAll(files, text => text.replace(/(?:[0-9A-F]{2}:){31}[0-9A-F]{2}/g, print => fingerprints.get(print) ?? print))
+  return mapAll(files, text =>
+    text.replace(/(?:[0-9A-F]{2}:){31}[0-9A-F]{2}/g, print => fingerprints.get(print) ?? print),
+  )
 }
 
 /** The same key signs everything, so issuer and subject alone tell the authorities apart. */
@@ -49,7 +65,9 @@ function issue(old: X509Certificate, rename: (text: string) => string): string {
   const altNames = (old.subjectAltName ?? '').split(', ').filter(name => name !== '')
   certificate.setExtensions([
     { name: 'basicConstraints', cA: old.ca, critical: true },
-    ...(altNames.length === 0 ? [] : [{ name: 'subjectAltName', altNames: altNames.map(name => altName(rename(name))) }]),
+    ...(altNames.length === 0
+      ? []
+      : [{ name: 'subjectAltName', altNames: altNames.map(name => altName(rename(name))) }]),
   ])
   certificate.sign(privateKey, forge.md.sha256.create())
   return forge.pki.certificateToPem(certificate).replaceAll('\r', '').trimEnd()
@@ -63,7 +81,9 @@ function names(distinguishedName: string): forge.pki.CertificateField[] {
 }
 
 function altName(text: string): object {
-  return text.startsWith('IP Address:') ? { type: 7, ip: text.slice('IP Address:'.length) } : { type: 2, value: text.replace(/^DNS:/, '') }
+  return text.startsWith('IP Address:')
+    ? { type: 7, ip: text.slice('IP Address:'.length) }
+    : { type: 2, value: text.replace(/^DNS:/, '') }
 }
 
 /** Whether a recording holds a text; for tests. */

@@ -11,7 +11,11 @@ export type Renaming = Readonly<Record<string, string>>
  * is computed from a name (nginx.conf's checksum, etcd's member IDs, the API servers' leases) is computed again.
  * @param only leaves sources for which it is false as they are, so that evidence and inventory disagree
  */
-export function renamed(recording: Recording, renaming: Renaming, only: (source: Source) => boolean = () => true): Recording {
+export function renamed(
+  recording: Recording,
+  renaming: Renaming,
+  only: (source: Source) => boolean = () => true,
+): Recording {
   const rename = renamer({ ...renaming, ...derivedNames(recording, renaming) })
   const evidence = new Map<Source, Evidence>()
   for (const source of recording.sources()) {
@@ -20,8 +24,17 @@ export function renamed(recording: Recording, renaming: Renaming, only: (source:
     if (only(source)) evidence.set(rename(source), mapTexts(old, rename))
     else evidence.set(source, old)
   }
-  const nodes = Object.fromEntries(Object.entries(recording.manifest.nodes).map(([name, node]) => [only(`nodes/${name}/`) ? rename(name) : name, node]))
-  const copy = new Recording(recording.dir, { ...recording.manifest, nodes, target: `synthetic: ${recording.manifest.target}, renamed` }, evidence)
+  const nodes = Object.fromEntries(
+    Object.entries(recording.manifest.nodes).map(([name, node]) => [
+      only(`nodes/${name}/`) ? rename(name) : name,
+      node,
+    ]),
+  )
+  const copy = new Recording(
+    recording.dir,
+    { ...recording.manifest, nodes, target: `synthetic: ${recording.manifest.target}, renamed` },
+    evidence,
+  )
   return checksummed(reissueCertificates(copy, rename), recording)
 }
 
@@ -31,7 +44,9 @@ export function renamer(renaming: Renaming): (text: string) => string {
   if (names.length === 0) return text => text
   // An address or number is not part of a longer one; a name may be the end of a longer one (svc.cluster.local).
   const escaped = (name: string) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  const alternatives = names.map(name => (/^[0-9]/.test(name) ? `(?<![0-9a-zA-Z.])${escaped(name)}` : `(?<![0-9a-zA-Z])${escaped(name)}`))
+  const alternatives = names.map(name =>
+    /^[0-9]/.test(name) ? `(?<![0-9a-zA-Z.])${escaped(name)}` : `(?<![0-9a-zA-Z])${escaped(name)}`,
+  )
   const pattern = new RegExp(`(?:${alternatives.join('|')})(?![0-9])`, 'g')
   return text => text.replace(pattern, name => renaming[name] ?? name)
 }
@@ -41,7 +56,9 @@ function derivedNames(recording: Recording, renaming: Renaming): Renaming {
   const rename = renamer(renaming)
   const derived: Record<string, string> = {}
   for (const node of recording.nodes) {
-    const url = /^ETCD_INITIAL_ADVERTISE_PEER_URLS=(.*)$/m.exec(textOf(recording, `nodes/${node}/files/etc/etcd.env`))?.[1]
+    const url = /^ETCD_INITIAL_ADVERTISE_PEER_URLS=(.*)$/m.exec(
+      textOf(recording, `nodes/${node}/files/etc/etcd.env`),
+    )?.[1]
     if (url === undefined) continue
     for (const base of [10, 16]) derived[memberId(url, base)] = memberId(rename(url), base)
     derived[leaseName(node)] = leaseName(rename(node))
@@ -59,7 +76,9 @@ function leaseName(hostname: string): string {
   const part = (text: string) => Buffer.concat([Buffer.from([0, text.length]), Buffer.from(text)])
   const bytes = createHash('sha256').update(part(hostname)).update(part('kube-apiserver')).digest().subarray(0, 16)
   const bits = [...bytes].map(byte => byte.toString(2).padStart(8, '0')).join('')
-  const letters = (bits.match(/.{1,5}/g) ?? []).map(group => 'abcdefghijklmnopqrstuvwxyz234567'[Number.parseInt(group.padEnd(5, '0'), 2)])
+  const letters = (bits.match(/.{1,5}/g) ?? []).map(
+    group => 'abcdefghijklmnopqrstuvwxyz234567'[Number.parseInt(group.padEnd(5, '0'), 2)],
+  )
   return `apiserver-${letters.join('')}`
 }
 
@@ -67,8 +86,14 @@ function leaseName(hostname: string): string {
 function checksummed(copy: Recording, old: Recording): Recording {
   const digest = (text: string) => createHash('sha1').update(text).digest('hex')
   const isConf = (source: Source) => source.endsWith('/files/etc/nginx/nginx.conf')
-  const before = old.sources().filter(isConf).map(source => digest(textOf(old, source)))
-  const after = copy.sources().filter(isConf).map(source => digest(textOf(copy, source)))
+  const before = old
+    .sources()
+    .filter(isConf)
+    .map(source => digest(textOf(old, source)))
+  const after = copy
+    .sources()
+    .filter(isConf)
+    .map(source => digest(textOf(copy, source)))
   const rename = renamer(Object.fromEntries(before.map((one, index) => [one, after[index] ?? one])))
   return mapAll(copy, rename)
 }
@@ -82,9 +107,18 @@ function mapTexts(evidence: Evidence | undefined, change: (text: string) => stri
   if (evidence === undefined) throw new Error('no such evidence')
   switch (evidence.kind) {
     case 'command':
-      return { ...evidence, command: change(evidence.command), stdout: change(evidence.stdout), stderr: change(evidence.stderr) }
+      return {
+        ...evidence,
+        command: change(evidence.command),
+        stdout: change(evidence.stdout),
+        stderr: change(evidence.stderr),
+      }
     case 'file':
-      return { ...evidence, ...(evidence.content === undefined ? {} : { content: change(evidence.content) }), ...(evidence.linkTarget === undefined ? {} : { linkTarget: change(evidence.linkTarget) }) }
+      return {
+        ...evidence,
+        ...(evidence.content === undefined ? {} : { content: change(evidence.content) }),
+        ...(evidence.linkTarget === undefined ? {} : { linkTarget: change(evidence.linkTarget) }),
+      }
     case 'text':
       return { ...evidence, content: change(evidence.content) }
   }

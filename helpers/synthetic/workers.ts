@@ -38,8 +38,14 @@ export function withWorkers(original: Recording, count: number): Recording {
 }
 
 function workerOf(node: Json): Worker {
-  const mac = (JSON.parse(node.metadata.annotations['flannel.alpha.coreos.com/backend-data']) as { VtepMAC: string }).VtepMAC
-  return { name: node.metadata.name as string, address: node.status.addresses[0].address as string, podCidr: node.spec.podCIDR as string, mac }
+  const mac = (JSON.parse(node.metadata.annotations['flannel.alpha.coreos.com/backend-data']) as { VtepMAC: string })
+    .VtepMAC
+  return {
+    name: node.metadata.name as string,
+    address: node.status.addresses[0].address as string,
+    podCidr: node.spec.podCIDR as string,
+    mac,
+  }
 }
 
 function newWorker({ name, address, podCidr }: Worker, index: number): Worker {
@@ -57,7 +63,7 @@ function newWorker({ name, address, podCidr }: Worker, index: number): Worker {
 function grown(source: Source, old: Evidence, model: Worker, added: readonly Worker[]): Evidence {
   const change = (text: string) => grow(source, text, model, added)
   if (old.kind === 'command') return { ...old, stdout: change(old.stdout) }
-  return old.content === undefined ? old : ({ ...old, content: change(old.content) } as Evidence)
+  return old.content === undefined ? old : { ...old, content: change(old.content) }
 }
 
 function grow(source: Source, text: string, model: Worker, added: readonly Worker[]): string {
@@ -66,7 +72,8 @@ function grow(source: Source, text: string, model: Worker, added: readonly Worke
   // The model routes to others, its copies to the model: all other nodes learn of the copies.
   if (source.endsWith('/commands/ip-route')) return growRoutes(text, added)
   if (source.endsWith('/commands/bridge-fdb-flannel')) return growForwarding(text, added)
-  if (/^controller\/(inventory\/[^/]+$|ansible-inventory-graph|kubectl-|kubespray_install)/.test(source)) return growLines(text, model, added)
+  if (/^controller\/(inventory\/[^/]+$|ansible-inventory-graph|kubectl-|kubespray_install)/.test(source))
+    return growLines(text, model, added)
   return text
 }
 
@@ -75,18 +82,22 @@ function growApi(source: Source, text: string, model: Worker, added: readonly Wo
   if (list.items === undefined) return text
   if (source === 'api/daemonsets.json') {
     for (const { status } of list.items) {
-      if (status.desiredNumberScheduled > 0) for (const field of ['desiredNumberScheduled', 'numberReady', 'currentNumberScheduled']) status[field] += added.length
+      if (status.desiredNumberScheduled > 0)
+        for (const field of ['desiredNumberScheduled', 'numberReady', 'currentNumberScheduled'])
+          status[field] = Number(status[field]) + added.length
     }
     return JSON.stringify(list)
   }
   const isOfWorker = (item: Json) =>
-    item.metadata.name === model.name || (item.spec?.nodeName === model.name && /^(nginx-proxy|kube-proxy|kube-flannel)/.test(item.metadata.name as string))
+    item.metadata.name === model.name ||
+    (item.spec?.nodeName === model.name && /^(nginx-proxy|kube-proxy|kube-flannel)/.test(item.metadata.name as string))
   const copies = list.items.filter(isOfWorker)
   for (const worker of added) {
     const rename = renamer(renaming(model, worker))
     for (const copy of copies) {
-      const fresh = JSON.parse(rename(JSON.stringify(copy))) as Json
-      if (/-[a-z0-9]{5}$/.test(fresh.metadata.name as string)) fresh.metadata.name = `${fresh.metadata.name}-${worker.name}`
+      const fresh = JSON.parse(rename(JSON.stringify(copy)))
+      if (/-[a-z0-9]{5}$/.test(fresh.metadata.name as string))
+        fresh.metadata.name = `${fresh.metadata.name}-${worker.name}`
       list.items.push(fresh)
     }
   }
@@ -108,7 +119,9 @@ function growLines(text: string, model: Worker, added: readonly Worker[]): strin
   const isAbout = new RegExp(`^(?:[ |-]*${model.name}(?: |$)|(?:ok|changed|skipping): \\[${model.name}[\\] ])`)
   return text
     .split('\n')
-    .flatMap(line => (isAbout.test(line) ? [line, ...added.map(worker => renamer(renaming(model, worker))(line))] : [line]))
+    .flatMap(line =>
+      isAbout.test(line) ? [line, ...added.map(worker => renamer(renaming(model, worker))(line))] : [line],
+    )
     .join('\n')
 }
 
@@ -120,11 +133,20 @@ function growRoutes(text: string, added: readonly Worker[]): string {
 }
 
 function growForwarding(text: string, added: readonly Worker[]): string {
-  return JSON.stringify([...(JSON.parse(text) as Json[]), ...added.map(({ mac, address }) => ({ mac, dst: address, flags: ['self'], state: 'permanent' }))])
+  return JSON.stringify([
+    ...(JSON.parse(text) as Json[]),
+    ...added.map(({ mac, address }) => ({ mac, dst: address, flags: ['self'], state: 'permanent' })),
+  ])
 }
 
 /** The evidence of a node, as the copy has it. */
-function copyNode(recording: Recording, model: Worker, worker: Worker, workers: readonly Worker[], evidence: Map<Source, Evidence>): void {
+function copyNode(
+  recording: Recording,
+  model: Worker,
+  worker: Worker,
+  workers: readonly Worker[],
+  evidence: Map<Source, Evidence>,
+): void {
   const rename = renamer(renaming(model, worker))
   const own = [`nodes/${model.name}/`, `api/log-nginx-proxy-${model.name}`]
   const sources = recording.sources().filter(source => own.some(prefix => source.startsWith(prefix)))
@@ -133,8 +155,11 @@ function copyNode(recording: Recording, model: Worker, worker: Worker, workers: 
     const old = recording.get(source)
     if (old === undefined) continue
     const text = (content: string) => neighbours(source, rename(content), worker, workers)
-    const fresh = old.kind === 'command' ? { ...old, stdout: text(old.stdout), command: rename(old.command) } : { ...old, ...(old.content === undefined ? {} : { content: text(old.content) }) }
-    copies.set(rename(source), fresh as Evidence)
+    const fresh =
+      old.kind === 'command'
+        ? { ...old, stdout: text(old.stdout), command: rename(old.command) }
+        : { ...old, ...(old.content === undefined ? {} : { content: text(old.content) }) }
+    copies.set(rename(source), fresh)
   }
   const issued = reissueCertificates(new Recording('', recording.manifest, copies), rename)
   for (const source of issued.sources()) {

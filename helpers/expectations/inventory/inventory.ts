@@ -104,8 +104,8 @@ export class Inventory {
     const groups = this.groupsOf(host)
     const layers = [
       source.groups.get('all')?.vars,
-      ...this.#files('group_vars', 'all'),
       ...groups.map(group => source.groups.get(group)?.vars),
+      ...this.#files('group_vars', 'all'),
       ...groups.flatMap(group => this.#files('group_vars', group)),
       source.hostVars.get(host),
       ...this.#files('host_vars', host),
