@@ -9,33 +9,27 @@ export type Renaming = Readonly<Record<string, string>>
 /**
  * The same cluster under other names: every text and every name of a source is changed, certificates are issued again, and what
  * is computed from a name (nginx.conf's checksum, etcd's member IDs, the API servers' leases) is computed again.
- * @param only leaves sources for which it is false as they are, so that evidence and inventory disagree
+ * @param only where it is given: sources for which it is false stay as they are, and all certificates do, so that evidence and inventory disagree
  */
-export function renamed(
-  recording: Recording,
-  renaming: Renaming,
-  only: (source: Source) => boolean = () => true,
-): Recording {
+export function renamed(recording: Recording, renaming: Renaming, only?: (source: Source) => boolean): Recording {
   const rename = renamer({ ...renaming, ...derivedNames(recording, renaming) })
   const evidence = new Map<Source, Evidence>()
   for (const source of recording.sources()) {
     const old = recording.get(source)
     if (old === undefined) continue
-    if (only(source)) evidence.set(rename(source), mapTexts(old, rename))
+    if (only === undefined || only(source)) evidence.set(rename(source), mapTexts(old, rename))
     else evidence.set(source, old)
   }
-  const nodes = Object.fromEntries(
-    Object.entries(recording.manifest.nodes).map(([name, node]) => [
-      only(`nodes/${name}/`) ? rename(name) : name,
-      node,
-    ]),
-  )
-  const copy = new Recording(
-    recording.dir,
-    { ...recording.manifest, nodes, target: `synthetic: ${recording.manifest.target}, renamed` },
-    evidence,
-  )
-  return checksummed(reissueCertificates(copy, rename), recording)
+  const { nodes, target } = recording.manifest
+  const manifest = {
+    ...recording.manifest,
+    nodes: Object.fromEntries(
+      Object.entries(nodes).map(([name, node]) => [only === undefined ? rename(name) : name, node]),
+    ),
+    target: `synthetic: ${target}, renamed`,
+  }
+  const copy = new Recording(recording.dir, manifest, evidence)
+  return checksummed(only === undefined ? reissueCertificates(copy, rename) : copy, recording)
 }
 
 /** A function that puts new names in the place of old ones, longest first, and never within a longer number or name. */
