@@ -1,7 +1,7 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import forge from 'node-forge'
 import type { Recording } from '../recording/recording.ts'
-import { mapAll, textOf } from './rename.ts'
+import { mapAll } from './rename.ts'
 
 /** One key for every synthetic certificate: nobody ever serves them, and making keys is slow. */
 let key:
@@ -84,9 +84,4 @@ function altName(text: string): object {
   return text.startsWith('IP Address:')
     ? { type: 7, ip: text.slice('IP Address:'.length) }
     : { type: 2, value: text.replace(/^DNS:/, '') }
-}
-
-/** Whether a recording holds a text; for tests. */
-export function mentions(recording: Recording, text: string): string[] {
-  return recording.sources().filter(source => source.includes(text) || textOf(recording, source).includes(text))
 }

@@ -95,6 +95,9 @@ function invariant(
     ...more,
   }
 }
+/** Reading a fact is all that these judgements do. */
+const touch = (fact: unknown) => fact
+
 const name = invariant('name', ({ cluster, node, check }) =>
   check.equal('hostname', node.hostname, cluster.nodeName(node.name)),
 )
@@ -114,22 +117,26 @@ describe('a judgement', () => {
   })
 
   test.each<[string, CataloguedInvariant['judge'], string]>([
-    ['a command that was ended', ({ node }) => void node.hostname, 'hostname on n2 was ended at its time limit of 5 s'],
+    [
+      'a command that was ended',
+      ({ node }) => touch(node.hostname),
+      'hostname on n2 was ended at its time limit of 5 s',
+    ],
     [
       'a command that failed',
-      ({ node }) => void node.kernel,
+      ({ node }) => touch(node.kernel),
       'uname on n2 ended with exit status 127: uname: not found',
     ],
     [
       'an output that was cut',
-      ({ node }) => void node.diskUse,
+      ({ node }) => touch(node.diskUse),
       "the output of df on n2 was cut at the collector's limit",
     ],
-    ['what was not recorded', ({ node }) => void node.swaps, 'proc-swaps was not recorded on n2'],
-    ['a file that is not there', ({ node }) => void node.hosts, '/etc/hosts is not on n2: no such file'],
+    ['what was not recorded', ({ node }) => touch(node.swaps), 'proc-swaps was not recorded on n2'],
+    ['a file that is not there', ({ node }) => touch(node.hosts), '/etc/hosts is not on n2: no such file'],
     [
       'a file that is withheld',
-      ({ node }) => void node.fstab,
+      ({ node }) => touch(node.fstab),
       '/etc/fstab on n2 was not collected: private key material',
     ],
     ['a comparison of nothing', () => {}, 'there was nothing to compare'],
@@ -151,7 +158,7 @@ describe('a judgement', () => {
     const verdict = judgeOne(
       invariant('x', ({ node, check }) => {
         check.equal('a', 1, 2)
-        void node.swaps
+        touch(node.swaps)
       }),
       'n2',
       recording,
@@ -218,7 +225,7 @@ describe('waivers and known gaps', () => {
   const verdicts = [
     judgeOne(name, 'n1', recording, expectations),
     judgeOne(
-      invariant('gap', ({ node }) => void node.swaps, { on: wholeCluster }),
+      invariant('gap', ({ node }) => touch(node.swaps), { on: wholeCluster }),
       'cluster',
       recording,
       expectations,
@@ -290,7 +297,7 @@ describe('reports', () => {
       impliedBy: 'name@n1',
     },
     judgeOne(
-      invariant('unknown', ({ node }) => void node.swaps),
+      invariant('unknown', ({ node }) => touch(node.swaps)),
       'n2',
       recording,
       expectations,

@@ -114,7 +114,7 @@ invariant('adm-kubectl', {
   refutedBy: {
     'it is refused': edit => edit.text(TABLE, text => text.replace('status="200 OK"', 'status="401 Unauthorized"')),
     'a node is missing': edit => edit.text(TABLE, text => `${text.trimEnd().split('\n').slice(0, -1).join('\n')}\n`),
-    'a node is NotReady': edit => edit.text(TABLE, text => text.replace(/ Ready   /, ' NotReady')),
+    'a node is NotReady': edit => edit.text(TABLE, text => text.replace(/ Ready /, ' NotReady ')),
   },
 })
 
