@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { outsideAddresses, selfContained } from '../report/html.ts'
 import { reportSchema } from '../report/records.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'cli-'))
@@ -169,6 +170,44 @@ describe('npm test', () => {
     const { status, report } = run('other', '--inventory', file('list.json', other), '--only', 'lb-listen-local')
     expect([status, failing(report)]).toEqual([1, ['lb-listen-local']])
   })
+})
+
+test('the HTML page has every verdict and names no outside address; JUnit has the reasons', () => {
+  const out = join(scratch, 'html')
+  const { status } = call(
+    'test',
+    '--recording',
+    'recordings/case1-stock',
+    '--only',
+    'container-runtime',
+    '--only',
+    'lb-healthz-exposure',
+    '--out',
+    out,
+  )
+  expect(status).toBe(1)
+  const html = readFileSync(join(out, 'index.html'), 'utf8')
+  expect(outsideAddresses(html)).toEqual([])
+  expect(html).not.toContain('googletagmanager')
+  const junit = readFileSync(join(out, 'junit.xml'), 'utf8')
+  expect(junit).toMatch(
+    /<testcase [^>]*name="container-runtime &gt; cri-rlimit-vs-nginx on k8s-node4: A container may open as many files as nginx asks for"/,
+  )
+  expect(junit).toContain('found     20000')
+  expect(junit).toMatch(
+    /<property name="indeterminate" value="known gap: the state of docker and crio was not recorded">/,
+  )
+  expect(readFileSync(join(out, 'history.jsonl'), 'utf8').trim().split('\n')).toHaveLength(1)
+})
+
+test('outside addresses are seen in embedded scripts too', () => {
+  const script = (text: string) => `<script src="data:text/javascript;base64,${Buffer.from(text).toString('base64')}">`
+  expect(
+    outsideAddresses(
+      `<a href="https://a.example/x">${script('load("http://b.example")')}<svg xmlns="http://www.w3.org/2000/svg">`,
+    ),
+  ).toEqual(['https://a.example', 'http://b.example'])
+  expect(outsideAddresses(selfContained(script('open("https://trace.playwright.dev/next")')))).toEqual([])
 })
 
 test('list, explain, import', () => {

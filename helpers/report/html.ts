@@ -99,10 +99,30 @@ function environmentOf({ release, topology, recording, recordedAt, nodes, overri
     .join('')
 }
 
-/** Allure's page loads Google Analytics and has no option against it: a cluster's report calls nobody. */
+/**
+ * Allure's page loads Google Analytics, with no option against it, and its bundle links to two web sites. A cluster's report
+ * calls nobody and names nobody: the loader goes, and the links lead nowhere.
+ */
 export function selfContained(html: string): string {
-  return html.replace(
-    /\s*<script async src="https:\/\/www\.googletagmanager\.com[^>]*><\/script>\s*<script>\s*window\.dataLayer[^]*?<\/script>/,
-    '',
+  const unlinked = (text: string) =>
+    text.replace(/https:\/\/(?:allurereport\.org|trace\.playwright\.dev)/g, 'about:blank')
+  return unlinked(html)
+    .replace(
+      /\s*<script async src="https:\/\/www\.googletagmanager\.com[^>]*><\/script>\s*<script>\s*window\.dataLayer[^]*?<\/script>/,
+      '',
+    )
+    .replace(
+      /(src="data:text\/javascript;base64,)([A-Za-z0-9+/=]+)/g,
+      (_, head: string, data: string) =>
+        `${head}${Buffer.from(unlinked(Buffer.from(data, 'base64').toString('utf8'))).toString('base64')}`,
+    )
+}
+
+/** The outside addresses that a page names, its embedded scripts and styles included; names of XML languages are none. */
+export function outsideAddresses(html: string): string[] {
+  const embedded = [...html.matchAll(/data:[a-z/+-]+;base64,([A-Za-z0-9+/=]+)/g)].map(found =>
+    Buffer.from(found[1] ?? '', 'base64').toString('utf8'),
   )
+  const named = [html, ...embedded].flatMap(text => text.match(/\bhttps?:\/\/[A-Za-z0-9.-]+\.[a-z]{2,}/g) ?? [])
+  return [...new Set(named)].filter(address => address !== 'http://www.w3.org')
 }
