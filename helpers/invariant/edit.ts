@@ -2,7 +2,7 @@ import { parse, stringify } from 'yaml'
 import { commandSource, type Evidence, type FileEvidence, fileSource, type Source } from '../recording/format.ts'
 import type { Recording } from '../recording/recording.ts'
 
-// biome-ignore lint: objects of the API are edited as plain JSON
+/** Objects of the API are edited as plain JSON. */
 export type Json = any // eslint-disable-line @typescript-eslint/no-explicit-any
 
 /** Edits a recording in memory, to refute an invariant: the subject's node unless another is named. Nothing touches the disk. */

@@ -57,8 +57,7 @@ export const controller: WholeCluster = { kind: 'cluster', label: 'the controlle
 
 /** A minimal edit of healthy evidence that must make the invariant fail, and the other invariants that it makes fail too. */
 export type Refutation =
-  | ((edit: Edit) => void)
-  | { readonly edit: (edit: Edit) => void; readonly also: readonly string[] }
+  ((edit: Edit) => void) | { readonly edit: (edit: Edit) => void; readonly also: readonly string[] }
 
 export interface Declaration<Context> {
   /** What must hold, as one sentence. */

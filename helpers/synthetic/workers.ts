@@ -3,7 +3,7 @@ import { Recording } from '../recording/recording.ts'
 import { reissueCertificates } from './certificates.ts'
 import { renamed, renamer, textOf } from './rename.ts'
 
-// biome-ignore lint: objects of the API are copied as plain JSON
+/** Objects of the API are copied as plain JSON. */
 type Json = any // eslint-disable-line @typescript-eslint/no-explicit-any
 
 interface Worker {

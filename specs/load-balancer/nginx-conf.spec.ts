@@ -1,3 +1,6 @@
+import type { Cluster } from '../../helpers/evidence/cluster.ts'
+import type { Values } from '../../helpers/expectations/expectations.ts'
+import { NginxBlock } from '../../helpers/facts/nginx-conf.ts'
 import { plane, wholeCluster, workers } from '../../helpers/invariant/invariant.ts'
 import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
@@ -65,7 +68,7 @@ invariant('lb-upstreams-uniform', {
   refutedBy: {
     'one has another set': {
       edit: edit => edit.on(workerOf(edit)).file(CONF, text => text.replace(/^\s*server \S+:6443;\n/m, '')),
-      also: [...also, 'lb-upstreams-exact'],
+      also: [...also, 'lb-upstreams-exact', 'lb-directives-exact'],
     },
   },
 })
@@ -392,5 +395,99 @@ invariant('lb-conf-checksum', {
       edit.file('…/manifests/nginx-proxy.yml', text =>
         text.replace(/nginx-cfg-checksum: "\w+"/, `nginx-cfg-checksum: "${'0'.repeat(40)}"`),
       ),
+  },
+})
+
+/** The directives that the release's template writes, one a line: `block/block directive arguments`. */
+function rendered(cluster: Cluster, want: Values): string[] {
+  const health = want.loadbalancer_apiserver_healthcheck_port
+  const stream = 'stream/server'
+  const http = [
+    ...['aio threads', 'aio_write on', 'tcp_nopush on', 'tcp_nodelay on'],
+    ...[
+      `keepalive_timeout ${want.loadbalancer_apiserver_keepalive_timeout}`,
+      `keepalive_requests ${want.keepalive_requests}`,
+    ],
+    ...['reset_timedout_connection on', 'server_tokens off', 'autoindex off'],
+  ]
+  const checks = [
+    '/healthz access_log off',
+    '/healthz return 200',
+    '/stub_status stub_status on',
+    '/stub_status access_log off',
+  ]
+  return [
+    'error_log stderr notice',
+    `worker_processes ${want.worker_processes}`,
+    `worker_rlimit_nofile ${want.worker_rlimit_nofile}`,
+    `worker_shutdown_timeout ${want.worker_shutdown_timeout}`,
+    ...['multi_accept on', 'use epoll', `worker_connections ${want.worker_connections}`].map(line => `events ${line}`),
+    ...['least_conn', ...cluster.apiServerAddresses.map(address => `server ${address}`)].map(
+      line => `stream/upstream kube_apiserver ${line}`,
+    ),
+    `${stream} listen 127.0.0.1:${want.loadbalancer_apiserver_port}`,
+    ...(want.ipv6_stack ? [`${stream} listen [::1]:${want.loadbalancer_apiserver_port}`] : []),
+    ...[
+      'proxy_pass kube_apiserver',
+      `proxy_timeout ${want.proxy_timeout}`,
+      `proxy_connect_timeout ${want.proxy_connect_timeout}`,
+    ].map(line => `${stream} ${line}`),
+    ...http.map(line => `http ${line}`),
+    ...(health === undefined
+      ? []
+      : [`http/server listen ${health}`, ...checks.map(line => `http/server/location ${line}`)]),
+  ]
+}
+
+/** The directives of a configuration in the same form. */
+function flat(block: NginxBlock, path: string): string[] {
+  return block.directives.flatMap(({ name, args, block: below }) =>
+    below === undefined
+      ? [[path, name, ...args].filter(part => part !== '').join(' ')]
+      : flat(
+          new NginxBlock(below),
+          [path.split(' ')[0], name].filter(part => part !== '').join('/') +
+            (args.length > 0 ? ` ${args.join(' ')}` : ''),
+        ),
+  )
+}
+
+invariant('lb-directives-exact', {
+  title: "nginx.conf holds every directive of the release's template, and no other",
+  on: workers,
+  severity: 'normal',
+  because:
+    'A directive that somebody added or took out by hand is gone, or back, with the next run: the balancer behaves as nobody described.',
+  source: [seed('nginx.conf and its template'), template],
+  fix: remedy.renderLoadBalancer,
+  dependsOn: [
+    ...[
+      'lb-upstreams-exact',
+      'lb-least-conn',
+      'lb-proxy-pass',
+      'lb-listen-local',
+      'lb-timeouts',
+      'lb-passive-defaults',
+    ],
+    ...['lb-workers', 'lb-error-log', 'lb-http-section', 'lb-healthz-quiet', 'cri-rlimit-vs-nginx'],
+  ],
+  judge: ({ cluster, node, want, check }) => {
+    const found = flat(node.nginxConf, '')
+    const expected = rendered(cluster, want)
+    check.none(
+      'directives that the template does not write',
+      found.filter(line => !expected.includes(line)),
+    )
+    check.none(
+      'directives of the template that are missing',
+      expected.filter(line => !found.includes(line)),
+    )
+    check.equal('number of directives', found.length, expected.length)
+  },
+  refutedBy: {
+    'a directive more': conf(text => text.replace('tcp_nodelay on;', 'tcp_nodelay on;\n  sendfile on;')),
+    'a directive less': conf(text => text.replace('reset_timedout_connection on;', '')),
+    'another value': conf(text => text.replace('autoindex off', 'autoindex on')),
+    'one twice': conf(text => text.replace('tcp_nopush on;', 'tcp_nopush on;\n  tcp_nopush on;')),
   },
 })
