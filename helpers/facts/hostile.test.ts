@@ -51,7 +51,7 @@ test.each(parsers)('%s never throws, whatever it is given', (_, parse) => {
       const result = parse(text)
       expect(result.ok || result.error.message.length > 0).toBe(true)
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   )
 })
 

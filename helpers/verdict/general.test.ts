@@ -85,13 +85,13 @@ describe('changed in the evidence only, exactly the invariants concerned fail', 
       "the balancer's port in nginx.conf",
       { '127.0.0.1:6443': '127.0.0.1:7443' },
       source => source.endsWith('/etc/nginx/nginx.conf'),
-      ['lb-listen-local'],
+      ['lb-directives-exact', 'lb-listen-local'],
     ],
     [
       "an API server's address in nginx.conf",
       { '192.168.10.12': '192.168.10.99' },
       source => source.endsWith('/etc/nginx/nginx.conf'),
-      ['lb-upstreams-exact'],
+      ['lb-directives-exact', 'lb-upstreams-exact'],
     ],
     [
       "the cluster's name in the kubelets' configuration",
@@ -111,7 +111,12 @@ describe('changed in the evidence only, exactly the invariants concerned fail', 
       source => source === 'api/configmaps.json',
       ['cp-kubeadm-config-cm', 'kp-config', 'net-flannel-cm'],
     ],
-    ["the inventory's health check port", { '8081': '9081' }, isInput, ['lb-http-section', 'lb-probes', 'lb-sockets']],
+    [
+      "the inventory's health check port",
+      { '8081': '9081' },
+      isInput,
+      ['lb-directives-exact', 'lb-http-section', 'lb-probes', 'lb-sockets'],
+    ],
   ])('%s', (_, renaming, only, expected) => {
     // Checksums are computed again, so that the edit is of the address or port alone.
     const changed = told(renamed(recording, renaming, only))
