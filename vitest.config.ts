@@ -6,6 +6,7 @@ const verdicts = process.env['CONFORMANCE_VERDICTS']
 
 export default defineConfig({
   test: {
+    maxWorkers: '100%',
     ...(verdicts === undefined ? {} : { reporters: conformanceReporters(verdicts) }),
     coverage: {
       provider: 'v8',
