@@ -56,6 +56,11 @@ describe('bad input is one line that names it and the remedy, exit status 3', ()
       ['--node', 'k8s-node9'],
       'error: --node k8s-node9: no such host in the inventory. It has k8s-node1, k8s-node2, k8s-node3, k8s-node4.\n',
     ],
+    [
+      'a selection of nothing',
+      ['--only', 'lb-least-conn', '--node', 'k8s-node1'],
+      /^error: --only and --node leave nothing to judge: .*\n$/,
+    ],
     ['an unknown option', ['--recordin', 'x'], /^error: Unknown option '--recordin'.*\n$/],
     ['an option without its value', ['--recording'], /^error: Option '--recording <value>' argument missing.*\n$/],
     ['a stray word', ['recordings/case1-stock'], /^error: recordings\/case1-stock: not an option\..*\n$/],

@@ -276,9 +276,8 @@ export class NodeFacts {
   get unmanagedDevices() {
     return this.#reader.command(this.name, 'networkmanager-unmanaged', host.unmanagedDevices)
   }
-  /** Whether `ls /root/.kube/config` succeeds. */
-  get rootKubeconfigListed() {
-    return this.#reader.exitCode(this.name, 'root-kubeconfig') === 0
+  get hasRootKubeconfig() {
+    return !this.#reader.isAbsent(this.name, '/root/.kube/config')
   }
   /** Exit status of `ls /usr/bin/runc`. */
   get strayRunc() {

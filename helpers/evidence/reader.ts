@@ -96,6 +96,14 @@ export class Reader {
     return { mode: mode.padStart(4, '0'), owner, group, mtime, sha256: evidence.sha256 }
   }
 
+  /** Whether a file that was asked for is not on the node. */
+  isAbsent(node: string, path: string): boolean {
+    const source = `nodes/${node}/files${path}`
+    const evidence = this.#get(source, `${path} was not recorded on ${node}${this.#unreachable(node)}`)
+    if (evidence.kind === 'file' && evidence.absent !== undefined && evidence.mode === undefined) return true
+    return this.fileStatus(node, path).mode === ''
+  }
+
   /** A text of the controller's or the API's side, parsed. */
   text<T>(source: Source, parse: Parser<T>): T {
     const evidence = this.#get(source, `${source} was not recorded`)

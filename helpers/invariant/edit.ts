@@ -28,6 +28,15 @@ export class Edit {
     return this.recording.nodes.filter(name => name !== this.node)
   }
 
+  /** The files of the node that were recorded with content, by the beginning of their paths. */
+  files(prefix: string): string[] {
+    const root = `nodes/${this.node}/files`
+    return this.recording.sources(`${root}${prefix}`).flatMap(source => {
+      const evidence = this.recording.get(source)
+      return evidence?.kind === 'file' && evidence.content !== undefined ? [source.slice(root.length)] : []
+    })
+  }
+
   /** Changes the content of the one file whose path is this, or ends so where it begins with `…`. */
   file(path: string, change: (content: string) => string): void {
     this.#edit(this.#fileSource(path), evidence =>
@@ -61,7 +70,7 @@ export class Edit {
     return this.hosts.filter(({ controlPlane }) => controlPlane)
   }
 
-  status(path: string, status: Partial<Pick<FileEvidence, 'mode' | 'owner' | 'group' | 'mtime'>>): void {
+  status(path: string, status: Partial<Pick<FileEvidence, 'absent' | 'mode' | 'owner' | 'group' | 'mtime'>>): void {
     this.#edit(this.#fileSource(path), evidence => (evidence.kind === 'file' ? { ...evidence, ...status } : evidence))
   }
 

@@ -49,6 +49,7 @@ export function importRaw(raw: string, out: string, suite: string, overrides?: s
     const node = readRawNode(join(raw, 'nodes', file))
     nodes[node.name] = node.content
   }
+  markAbsent(nodes)
   const texts = { ...readTexts(raw, 'api'), ...readTexts(raw, 'controller') }
   if (overrides !== undefined) texts['overrides.yaml'] = readFileSync(overrides, 'utf8')
   for (const [path, text] of Object.entries(texts)) refuseSecrets(join(raw, path), text)
@@ -98,6 +99,17 @@ function readRawNode(path: string): { name: string; content: NodeContent } {
   for (const [id, command] of Object.entries(content.commands)) refuseSecrets(`${path} (${id})`, command.stdout)
   for (const [file, entry] of Object.entries(content.files)) refuseSecrets(`${path} (${file})`, entry.content ?? '')
   return { name: node, content }
+}
+
+/** A raw recording asks every node for the same files and leaves out those that are not there: what another node has is absent. */
+function markAbsent(nodes: Record<string, NodeContent>): void {
+  const everywhere = new Set(Object.values(nodes).flatMap(({ files }) => Object.keys(files)))
+  for (const [name, node] of Object.entries(nodes)) {
+    const absent = [...everywhere]
+      .filter(path => !(path in node.files))
+      .map(path => [path, { absent: 'no such file' }] as const)
+    nodes[name] = { ...node, files: { ...node.files, ...Object.fromEntries(absent) } }
+  }
 }
 
 function redaction(content: string, sha256: string | null | undefined): { redacted?: true } {

@@ -22,7 +22,10 @@ export function terminal(report: Report, colours: boolean): string {
       roots.flatMap(root => [note(root), ...implied(root, failures)]),
     ),
     ...section('Failures that another explains elsewhere', 'red', orphans(failures, roots)),
-    ...section('Not enough evidence', 'yellow', grouped(unknown)),
+    ...section('Not enough evidence', 'yellow', [
+      ...grouped(unknown.filter(({ impliedBy }) => impliedBy === undefined)),
+      ...lacking(unknown),
+    ]),
     ...section('Advice (documented risks, never gating)', 'cyan', grouped(advice)),
     ...section('Your lists', 'yellow', [...report.notes]),
     '',
@@ -58,6 +61,15 @@ function implied(root: VerdictRecord, failures: readonly VerdictRecord[]): strin
   return those.map(
     ({ id, subject, findings }) =>
       `  ↳ ${id} on ${subject} fails with it: ${findings[0]?.what ?? ''}: ${findings[0]?.found ?? ''}`,
+  )
+}
+
+/** How much evidence is missing for a reason that is told above. */
+function lacking(unknown: readonly VerdictRecord[]): string[] {
+  const causes = [...new Set(unknown.flatMap(({ impliedBy }) => impliedBy ?? []))]
+  return causes.map(
+    cause =>
+      `${unknown.filter(({ impliedBy }) => impliedBy === cause).length} verdicts lack evidence because of ${cause}`,
   )
 }
 

@@ -79,15 +79,13 @@ function leaseName(hostname: string): string {
 /** Puts the checksums of the changed nginx.conf files in the place of the old ones. */
 function checksummed(copy: Recording, old: Recording): Recording {
   const digest = (text: string) => createHash('sha1').update(text).digest('hex')
-  const isConf = (source: Source) => source.endsWith('/files/etc/nginx/nginx.conf')
-  const before = old
-    .sources()
-    .filter(isConf)
-    .map(source => digest(textOf(old, source)))
-  const after = copy
-    .sources()
-    .filter(isConf)
-    .map(source => digest(textOf(copy, source)))
+  const digests = (recording: Recording) =>
+    recording
+      .sources()
+      .filter(source => source.endsWith('/files/etc/nginx/nginx.conf') && textOf(recording, source) !== '')
+      .map(source => digest(textOf(recording, source)))
+  const before = digests(old)
+  const after = digests(copy)
   const rename = renamer(Object.fromEntries(before.map((one, index) => [one, after[index] ?? one])))
   return mapAll(copy, rename)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { catalogue } from '../invariant/catalogue.ts'
-import type { Source } from '../recording/format.ts'
+import { collectionSource, type Evidence, type Source } from '../recording/format.ts'
 import { openRecording } from '../recording/open.ts'
 import type { Recording } from '../recording/recording.ts'
 import { renamed } from '../synthetic/rename.ts'
@@ -77,6 +77,26 @@ describe('judging is general: changed in evidence and inventory alike, the verdi
     for (const [key, status] of others.filter(([other]) => !other.startsWith('addon-coredns-loop@')))
       expect([key, status]).toEqual([key, healthy[key.replace(/x\d+$/, '')]])
   })
+})
+
+test('a node that could not be reached costs its own verdicts only, and is their one cause', () => {
+  const node = 'k8s-node4'
+  const changes = new Map<Source, Evidence | undefined>(
+    recording.sources(`nodes/${node}/`).map(source => [source, undefined]),
+  )
+  changes.set(collectionSource(node), { kind: 'text', content: '{"unreachable":"connect ECONNREFUSED"}' })
+  const verdicts = verdictsOf(recording.with(changes))
+  const lost = verdicts.filter(({ subject, status }) => subject === node && status !== 'pass')
+  expect(lost.filter(({ status }) => status === 'fail').map(({ invariant }) => invariant.id)).toEqual([
+    'inv-node-recorded',
+  ])
+  const lacking = lost.filter(({ status }) => status === 'indeterminate')
+  expect(lacking.length).toBeGreaterThan(90)
+  expect([...new Set(lacking.map(({ impliedBy }) => impliedBy))]).toEqual([`inv-node-recorded@${node}`])
+  const others = verdicts.filter(({ subject }) => subject !== node && subject !== 'cluster')
+  for (const { invariant, subject, status } of others) {
+    expect([invariant.id, subject, status]).toEqual([invariant.id, subject, healthy[`${invariant.id}@${subject}`]])
+  }
 })
 
 describe('changed in the evidence only, exactly the invariants concerned fail', () => {

@@ -62,6 +62,9 @@ export function judge(
   return fold(verdicts)
 }
 
+/** The invariant that fails on a node which could not be reached. */
+const REACHED = 'inv-node-recorded'
+
 /** Says of each verdict that is not good which failing one explains it: on its own subject, else of the cluster, else on another node. */
 export function fold(verdicts: readonly Verdict[]): Verdict[] {
   const failing = new Map<string, string[]>()
@@ -70,6 +73,10 @@ export function fold(verdicts: readonly Verdict[]): Verdict[] {
   }
   return verdicts.map(verdict => {
     if (verdict.status !== 'fail' && verdict.status !== 'indeterminate') return verdict
+    // What could not be read of a node that could not be reached has that one cause.
+    if (verdict.status === 'indeterminate' && failing.get(REACHED)?.includes(verdict.subject)) {
+      return { ...verdict, impliedBy: `${REACHED}@${verdict.subject}` }
+    }
     const id = verdict.invariant.dependsOn?.find(other => failing.has(other))
     const subjects = failing.get(id ?? '') ?? []
     const subject = [verdict.subject, CLUSTER].find(one => subjects.includes(one)) ?? subjects[0]

@@ -1,5 +1,6 @@
 import type { Citation } from '../evidence/reader.ts'
 import { type Finding, show } from '../invariant/check.ts'
+import { CLUSTER } from '../invariant/invariant.ts'
 import type { Recording } from '../recording/recording.ts'
 import type { VerdictRecord } from '../report/records.ts'
 import type { Verdict } from './verdict.ts'
@@ -22,7 +23,7 @@ export function record(verdict: Verdict, recording: Recording): VerdictRecord {
     spec,
     title,
     because,
-    fix: invariant.fix.replaceAll('HOST', subject),
+    fix: invariant.fix.replaceAll('HOST', subject === CLUSTER ? '<host>' : subject),
     source: [...source],
     findings: [...findings],
     ...(reason === undefined ? {} : { reason }),

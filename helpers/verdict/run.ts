@@ -54,6 +54,11 @@ export async function run(request: Request): Promise<Report> {
   const told = verdicts
     .filter(({ invariant, subject }) => selected.has(invariant.id) && (nodes.length === 0 || nodes.includes(subject)))
     .map(verdict => record(verdict, recording))
+  if (told.length === 0) {
+    throw new UserError(
+      `--only and --node leave nothing to judge: none of these invariants is about ${nodes.join(', ')}.`,
+    )
+  }
   return {
     schema: 1,
     suite: suiteVersion,

@@ -194,12 +194,17 @@ invariant('kc-no-root-kubeconfig-on-worker', {
   severity: 'critical',
   because: "It would be an administrator's, on the machine that runs everybody's pods.",
   source: [seed('copying the kubeconfig')],
-  fix: 'Remove /root/.kube/config from the worker.',
-  judge: ({ node, check }) => check.equal('ls /root/.kube/config succeeds', node.rootKubeconfigListed, false),
-  suppliedBy: edit =>
-    edit.addCommand('root-kubeconfig', '', 2, "ls: cannot access '/root/.kube/config': No such file or directory\n"),
+  fix: 'Remove /root/.kube/config from HOST.',
+  judge: ({ node, check }) => check.equal('/root/.kube/config is there', node.hasRootKubeconfig, false),
   refutedBy: {
-    'it is there': edit => edit.output('root-kubeconfig', () => '/root/.kube/config\n', 0),
+    'it is there': edit =>
+      edit.status('/root/.kube/config', {
+        absent: undefined,
+        mode: '0600',
+        owner: 'root',
+        group: 'root',
+        mtime: 1795388097,
+      }),
   },
 })
 
@@ -233,6 +238,39 @@ invariant('kc-perms', {
     'another owner': edit =>
       edit.output('etc-kubernetes-listing', text =>
         text.replace(/^(-rw-------) root( .*\/kubelet\.conf -> )$/m, '$1 kube$2'),
+      ),
+  },
+})
+
+invariant('kc-not-on-worker', {
+  title: "A worker holds no administrator's kubeconfig and no key of the cluster",
+  on: workers,
+  severity: 'critical',
+  because: 'Whoever takes the worker then has the cluster.',
+  source: [seed('copying the kubeconfig')],
+  fix: remedy.leftover,
+  judge: ({ node, want, check }) => {
+    const forbidden = ['admin.conf', 'super-admin.conf', 'controller-manager.conf', 'scheduler.conf']
+    const keys = ['ca.key', 'sa.key', 'front-proxy-ca.key', 'apiserver.key']
+    check.none(
+      `in ${want.kube_config_dir}`,
+      node.etcKubernetes.names(want.kube_config_dir).filter(name => forbidden.includes(name)),
+    )
+    check.none(
+      `in ${want.kube_cert_dir}`,
+      node.etcKubernetes.names(want.kube_cert_dir).filter(name => keys.includes(name)),
+    )
+  },
+  refutedBy: {
+    'admin.conf is there': edit =>
+      edit.output(
+        'etc-kubernetes-listing',
+        text => `${text}-rw------- root root 5661 1795388097.0 /etc/kubernetes/admin.conf -> \n`,
+      ),
+    "the CA's key is there": edit =>
+      edit.output(
+        'etc-kubernetes-listing',
+        text => `${text}-rw------- root root 1679 1795388097.0 /etc/kubernetes/ssl/ca.key -> \n`,
       ),
   },
 })

@@ -75,7 +75,7 @@ invariant('lb-upstreams-uniform', {
 
 /** A recorded node that runs the balancer. */
 function workerOf(edit: Edit): string {
-  return edit.recording.nodes.find(name => edit.recording.get(`nodes/${name}/files${CONF}`)) ?? ''
+  return edit.recording.nodes.find(name => edit.on(name).files(CONF).length > 0) ?? ''
 }
 
 invariant('lb-least-conn', {

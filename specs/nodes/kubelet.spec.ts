@@ -313,9 +313,7 @@ invariant('kl-cert-rotation', {
 
 /** The file that kubelet-client-current.pem leads to. */
 function clientCertificate(edit: Edit): string {
-  return (
-    edit.recording.sources(`nodes/${edit.node}/files/var/lib/kubelet/pki/kubelet-client-2`)[0]?.split('/files')[1] ?? ''
-  )
+  return edit.files('/var/lib/kubelet/pki/kubelet-client-2')[0] ?? ''
 }
 
 invariant('kl-bootstrap-clean', {
