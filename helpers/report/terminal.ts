@@ -27,6 +27,11 @@ export function terminal(report: Report, colours: boolean): string {
       ...lacking(unknown),
     ]),
     ...section('Advice (documented risks, never gating)', 'cyan', grouped(advice)),
+    ...section(
+      'Known gaps (evidence that you said can not be had)',
+      'dim',
+      [knownGaps(report.verdicts)].filter(text => text !== ''),
+    ),
     ...section('Your lists', 'yellow', [...report.notes]),
     '',
     total(report, paint),
@@ -73,6 +78,13 @@ function lacking(unknown: readonly VerdictRecord[]): string[] {
   )
 }
 
+/** One line for each invariant whose evidence the user said can not be had. */
+function knownGaps(verdicts: readonly VerdictRecord[]): string {
+  const gaps = verdicts.filter(({ status, knownGap }) => status === 'indeterminate' && knownGap !== undefined)
+  const first = gaps.filter((verdict, index) => gaps.findIndex(({ id }) => id === verdict.id) === index)
+  return first.map(({ id, knownGap }) => `  ${id.padEnd(24)} ${knownGap ?? ''}`).join('\n')
+}
+
 function orphans(failures: readonly VerdictRecord[], roots: readonly VerdictRecord[]): string[] {
   const told = new Set(roots.map(({ id, subject }) => `${id}@${subject}`))
   return failures.filter(({ impliedBy }) => impliedBy !== undefined && !told.has(impliedBy)).map(note)
@@ -87,6 +99,11 @@ function grouped(verdicts: readonly VerdictRecord[]): string[] {
   })
 }
 
+/** Whether a verdict is for or against the cluster: not what does not apply, is accepted as a gap, or is advice. */
+function counts(verdict: VerdictRecord): boolean {
+  return verdict.status !== 'not applicable' && verdict.knownGap === undefined && verdict.severity !== 'advisory'
+}
+
 /** For each plane how many invariants hold on each node; a line of its own for each invariant that does not hold everywhere. */
 function matrix({ verdicts, nodes }: Report, paint: (style: Style, text: string) => string): string {
   const subjects = [...nodes.slice(0, 12), 'cluster'].filter(subject =>
@@ -99,7 +116,7 @@ function matrix({ verdicts, nodes }: Report, paint: (style: Style, text: string)
     const own = verdicts.filter(verdict => verdict.plane === plane)
     if (own.length === 0) return []
     const sums = subjects.map(subject => {
-      const here = own.filter(verdict => verdict.subject === subject && verdict.status !== 'not applicable')
+      const here = own.filter(verdict => verdict.subject === subject && counts(verdict))
       const good = here.filter(({ status }) => status === 'pass').length
       const style: Style = here.some(isFailure) ? 'red' : here.some(isUnknown) ? 'yellow' : 'green'
       return cell(here.length === 0 ? '·' : `${good}/${here.length}`, style, subject)

@@ -352,56 +352,56 @@ describe('reports', () => {
 
   test('the terminal', () =>
     expect(terminal(report, false)).toMatchInlineSnapshot(`
-    "Kubespray v2.29.1, localhost nginx, 2 nodes: r (t), recorded 2026, INCOMPLETE
-    deliberately: a = 1: why
+      "Kubespray v2.29.1, localhost nginx, 2 nodes: r (t), recorded 2026, INCOMPLETE
+      deliberately: a = 1: why
 
-                                               n1         n2
-    host                                      0/2        1/3
-      name                                      ✗           
-      after                                     ↳           
-      unknown                                              ?
+                                                 n1         n2
+      host                                      0/2        1/2
+        name                                      ✗           
+        after                                     ↳           
+        unknown                                              ?
 
-    Failures
+      Failures
 
-    FAIL name on n1  [critical]
-      It holds
-        hostname
-          expected  n1
-          found     wrong-name
-      evidence    nodes/n1/commands/hostname.stdout:1
-      why         It breaks.
-      fix         Mend n1.
-      documented  Somewhere
+      FAIL name on n1  [critical]
+        It holds
+          hostname
+            expected  n1
+            found     wrong-name
+        evidence    nodes/n1/commands/hostname.stdout:1
+        why         It breaks.
+        fix         Mend n1.
+        documented  Somewhere
 
-      ↳ after on n1 fails with it: a: 1
+        ↳ after on n1 fails with it: a: 1
 
-    Not enough evidence
+      Not enough evidence
 
-    NO EVIDENCE unknown on n2  [critical]
-      It holds
-        proc-swaps was not recorded on n2
-      evidence    nodes/n2/commands/proc-swaps
-      why         It breaks.
-      fix         Mend n2.
-      documented  Somewhere
+      NO EVIDENCE unknown on n2  [critical]
+        It holds
+          proc-swaps was not recorded on n2
+        evidence    nodes/n2/commands/proc-swaps
+        why         It breaks.
+        fix         Mend n2.
+        documented  Somewhere
 
-    Advice (documented risks, never gating)
+      Advice (documented risks, never gating)
 
-    ADVICE advice on n2  [advisory]
-      It holds
-        a
-          expected  2
-          found     1
-      why         It breaks.
-      fix         Mend n2.
-      documented  Somewhere
+      ADVICE advice on n2  [advisory]
+        It holds
+          a
+            expected  2
+            found     1
+        why         It breaks.
+        fix         Mend n2.
+        documented  Somewhere
 
-    Your lists
+      Your lists
 
-    a note
+      a note
 
-    The cluster does not conform. 1 pass, 2 fail, 1 advice, 1 indeterminate"
-  `))
+      The cluster does not conform. 1 pass, 2 fail, 1 advice, 1 indeterminate"
+    `))
   test('colours change nothing but colours', () =>
     expect(terminal(report, true).replace(/\u001b\[\d+m/g, '')).toBe(terminal(report, false)))
   test('a note', () =>
