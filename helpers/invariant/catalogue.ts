@@ -40,6 +40,22 @@ function verify(invariants: readonly CataloguedInvariant[]): void {
     const unknown = dependsOn.find(other => !ids.has(other))
     if (unknown) throw new Error(`${spec}: ${id} depends on ${unknown}, which no spec declares`)
     if (!spec.startsWith(`specs/${plane}/`)) throw new Error(`${spec}: ${id} is of plane ${plane}`)
+    const circle = circleFrom(id, invariants)
+    if (circle) throw new Error(`${spec}: ${circle.join(' depends on ')}: a failure would have no root cause`)
     if (Object.keys(refutedBy).length === 0) throw new Error(`${spec}: ${id} has no refutation`)
   }
+}
+
+/** The way by which an invariant depends on itself; undefined where it does not. */
+function circleFrom(
+  id: string,
+  all: readonly CataloguedInvariant[],
+  path: readonly string[] = [id],
+): string[] | undefined {
+  for (const other of all.find(one => one.id === path.at(-1))?.dependsOn ?? []) {
+    if (other === id) return [...path, id]
+    const circle = path.includes(other) ? undefined : circleFrom(id, all, [...path, other])
+    if (circle) return circle
+  }
+  return undefined
 }

@@ -100,6 +100,9 @@ export function onDeclare(next: Listener): Listener {
   return before
 }
 
+/** The invariants that the topology is the documented one: where it is not, they are why everything about the balancer fails. */
+export const topology = ['var-no-external-lb', 'var-localhost-lb-on', 'var-lb-type'] as const
+
 /** Declares the invariants of one plane. */
 export function plane(name: Plane) {
   function invariant(id: string, declaration: Declaration<NodeContext> & { readonly on: Nodes }): void

@@ -1,5 +1,6 @@
-import { plane, wholeCluster, allNodes } from '../../helpers/invariant/invariant.ts'
+import { plane, wholeCluster, allNodes, topology } from '../../helpers/invariant/invariant.ts'
 import type { ClusterContext } from '../../helpers/invariant/invariant.ts'
+import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
 const invariant = plane('addons')
@@ -203,7 +204,7 @@ invariant('addon-metrics-args', {
   refutedBy: Object.fromEntries(
     ['secure-port', 'kubelet-preferred-address-types', 'metric-resolution', 'kubelet-insecure-tls'].map(name => [
       `another --${name}`,
-      (edit: import('../../helpers/invariant/edit.ts').Edit) =>
+      (edit: Edit) =>
         edit.object('deployments', 'metrics-server', ({ spec }) => {
           const container = spec.template.spec.containers[0]
           container.args = container.args.map((arg: string) => (arg.startsWith(`--${name}=`) ? `--${name}=x` : arg))
@@ -305,6 +306,7 @@ invariant('addon-pods-expected', {
   because: 'A pod too many is left from another topology; one too few is a component that is not there.',
   source: [seed('pods: 21 of them')],
   fix: remedy.addons,
+  dependsOn: topology,
   judge: ({ cluster, want, check }) => {
     const pods = cluster.api.pods.filter(({ metadata }) => metadata.namespace === 'kube-system')
     const { controlPlanes, nodes, workers } = cluster.expectations

@@ -1,4 +1,4 @@
-import { allNodes, plane, workers } from '../../helpers/invariant/invariant.ts'
+import { allNodes, plane, workers, topology } from '../../helpers/invariant/invariant.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
 const invariant = plane('container-runtime')
@@ -153,18 +153,12 @@ invariant('cri-base-json', {
     )
   },
   refutedBy: {
-    'another limit': {
-      edit: edit =>
-        edit.file('/etc/containerd/cri-base.json', text =>
-          text.replace(/"hard": \d+/, '"hard": 131072').replace(/"soft": \d+/, '"soft": 131072'),
-        ),
-      also: [],
-    },
-    'no limit though one is set': {
-      edit: edit =>
-        edit.file('/etc/containerd/cri-base.json', text => text.replace(/"rlimits": \[.*?\]/, '"rlimits": []')),
-      also: [],
-    },
+    'another limit': edit =>
+      edit.file('/etc/containerd/cri-base.json', text =>
+        text.replace(/"hard": \d+/, '"hard": 131072').replace(/"soft": \d+/, '"soft": 131072'),
+      ),
+    'no limit though one is set': edit =>
+      edit.file('/etc/containerd/cri-base.json', text => text.replace(/"rlimits": \[.*?\]/, '"rlimits": []')),
   },
 })
 
@@ -177,6 +171,7 @@ invariant('cri-rlimit-vs-nginx', {
   source: [seed('troubleshooting: nginx rlimit'), issue(13253, 13255)],
   fix: remedy.raiseRlimit,
   correction: 'False on every stock release from v2.27 to v2.31: 65535 is less than 130048.',
+  dependsOn: topology,
   judge: ({ node, check }) => {
     const asked = Number(node.nginxConf.value('worker_rlimit_nofile'))
     const limit =

@@ -29,13 +29,10 @@ invariant('cp-apiserver-advertise', {
     'another address': { edit: flag('kube-apiserver', 'advertise-address', '192.0.2.1'), also: ['cp-flags-uniform'] },
     'the process runs with another': edit =>
       edit.output('process-args', text => text.replace(/--advertise-address=.*/, '--advertise-address=192.0.2.1')),
-    'another annotation': {
-      edit: edit =>
-        edit.file(manifest('kube-apiserver'), text =>
-          text.replace(/(advertise-address\.endpoint: ).*/, '$1192.0.2.1:6443'),
-        ),
-      also: [],
-    },
+    'another annotation': edit =>
+      edit.file(manifest('kube-apiserver'), text =>
+        text.replace(/(advertise-address\.endpoint: ).*/, '$1192.0.2.1:6443'),
+      ),
   },
 })
 
@@ -173,13 +170,10 @@ invariant('cp-version-uniform', {
     }
   },
   refutedBy: {
-    'one is older': {
-      edit: edit =>
-        edit.json(firstVersion(edit), version => {
-          version.gitVersion = 'v1.20.0'
-        }),
-      also: [],
-    },
+    'one is older': edit =>
+      edit.json(firstVersion(edit), version => {
+        version.gitVersion = 'v1.20.0'
+      }),
   },
 })
 

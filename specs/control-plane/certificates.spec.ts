@@ -1,4 +1,4 @@
-import { allNodes, controlPlanes, plane, wholeCluster } from '../../helpers/invariant/invariant.ts'
+import { allNodes, controlPlanes, plane, wholeCluster, topology } from '../../helpers/invariant/invariant.ts'
 import { issue, kubespray, remedy } from '../../helpers/invariant/remedy.ts'
 
 const invariant = plane('control-plane')
@@ -40,6 +40,7 @@ invariant('cp-kubeadm-config-cm', {
   because: 'Joins and upgrades start from it: after the first control plane was removed it still names that one.',
   source: [issue(12437, 8235, 12852), kubespray('docs/operations/nodes.md')],
   fix: remedy.kubeadmConfigMaps,
+  dependsOn: topology,
   judge: ({ cluster, want, check }) => {
     const config = cluster.api.kubeadmConfig
     check.includes('API servers', cluster.apiServerAddresses, [String(config.get('controlPlaneEndpoint'))])
@@ -99,7 +100,7 @@ invariant('cp-cluster-info-cm', {
     )
     check.equal('fingerprint of its CA', ca?.fingerprint, cluster.firstControlPlane.caCertificate.fingerprint)
   },
-  dependsOn: ['cert-ca-same'],
+  dependsOn: [...topology, 'cert-ca-same'],
   refutedBy: {
     'an address that is gone': {
       edit: edit =>

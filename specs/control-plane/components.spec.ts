@@ -1,4 +1,4 @@
-import { controlPlanes, plane, wholeCluster } from '../../helpers/invariant/invariant.ts'
+import { controlPlanes, plane, wholeCluster, topology } from '../../helpers/invariant/invariant.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 import { flag, manifest, uniform } from './static-pod-edit.ts'
 
@@ -264,6 +264,7 @@ invariant('cp-local-flows', {
   fix: remedy.controlPlane,
   unless: ({ cluster }) =>
     cluster.release.controlPlaneKubeconfigsLocal ? undefined : `since v2.31 they call the host's own address`,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const clients = ['kubelet', 'kube-proxy', 'kube-controller', 'kube-scheduler']
     const calls = node.connections.filter(

@@ -1,4 +1,4 @@
-import { allNodes, controlPlanes, plane, workers } from '../../helpers/invariant/invariant.ts'
+import { allNodes, controlPlanes, plane, workers, topology } from '../../helpers/invariant/invariant.ts'
 import type { Cluster } from '../../helpers/evidence/cluster.ts'
 import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
@@ -40,6 +40,7 @@ for (const [id, { file, user, who, severity }] of Object.entries(kubeconfigs)) {
       issue(5816, 5150),
     ],
     fix: remedy.controlPlane,
+    dependsOn: topology,
     judge: ({ cluster, node, check }) => {
       const config = node.kubeconfig(file)
       check.equal(`server in ${file}`, config.server, ownEndpoint(cluster, node.name))
@@ -64,6 +65,7 @@ invariant('kc-admin', {
   ],
   fix: remedy.controlPlane,
   correction: 'In v2.31.0 it points at the first control plane.',
+  dependsOn: topology,
   judge: ({ cluster, node, want, check }) => {
     const first = `https://${cluster.mainAccessIp(cluster.firstControlPlane.name)}:${want.kube_apiserver_port}`
     check.equal(
@@ -91,6 +93,7 @@ invariant('kc-kubelet-cp', {
     issue(5555),
   ],
   fix: remedy.kubelet,
+  dependsOn: topology,
   judge: ({ cluster, node, check }) => {
     const config = node.kubeconfig('kubelet.conf')
     check.equal('server in kubelet.conf', config.server, ownEndpoint(cluster, node.name))
@@ -167,7 +170,7 @@ invariant('kc-root-kubeconfig', {
     )
     check.atLeast('requests', requests.length, 1)
   },
-  dependsOn: ['kc-admin'],
+  dependsOn: [...topology, 'kc-admin'],
   refutedBy: {
     'another server': pointTo('/root/.kube/config', 'https://192.0.2.11:6443'),
     'readable for all': edit => edit.status('/root/.kube/config', { mode: '0644' }),
@@ -175,16 +178,13 @@ invariant('kc-root-kubeconfig', {
       edit.output('kubectl-cluster-info', text => text.replace('127.0.0.1', '192.0.2.1')),
     'kubectl is refused': edit =>
       edit.errors('kubectl-cluster-info', text => text.replace('status="200 OK"', 'status="403 Forbidden"')),
-    'another certificate': {
-      edit: edit =>
-        edit.file('/root/.kube/config', text =>
-          text.replace(
-            /client-certificate-data: .*/,
-            `client-certificate-data: ${Buffer.from(edit.content('/etc/kubernetes/ssl/apiserver-kubelet-client.crt')).toString('base64')}`,
-          ),
+    'another certificate': edit =>
+      edit.file('/root/.kube/config', text =>
+        text.replace(
+          /client-certificate-data: .*/,
+          `client-certificate-data: ${Buffer.from(edit.content('/etc/kubernetes/ssl/apiserver-kubelet-client.crt')).toString('base64')}`,
         ),
-      also: [],
-    },
+      ),
   },
 })
 

@@ -1,4 +1,4 @@
-import { controller, plane } from '../../helpers/invariant/invariant.ts'
+import { controller, plane, topology } from '../../helpers/invariant/invariant.ts'
 import { kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
 const invariant = plane('deployment')
@@ -108,6 +108,7 @@ invariant('log-key-tasks', {
     'These are the steps that make the topology: where one did not run, the cluster is another than the inventory says.',
   source: [seed('what Kubespray does by itself'), kubespray('roles/kubernetes/node/tasks/main.yml')],
   fix: remedy.rerun,
+  dependsOn: topology,
   judge: ({ cluster, check }) => {
     const worked = (name: string) => cluster.controller.workedOn(name)
     const [, ...others] = cluster.expectations.controlPlanes

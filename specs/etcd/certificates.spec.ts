@@ -74,13 +74,8 @@ invariant('etcd-cert-ca-same', {
     }
   },
   refutedBy: {
-    'one node trusts another CA': {
-      edit: edit =>
-        edit
-          .on(edit.others[0] ?? '')
-          .file('/etc/ssl/etcd/ssl/ca.pem', () => edit.content('/etc/kubernetes/ssl/ca.crt')),
-      also: [],
-    },
+    'one node trusts another CA': edit =>
+      edit.on(edit.others[0] ?? '').file('/etc/ssl/etcd/ssl/ca.pem', () => edit.content('/etc/kubernetes/ssl/ca.crt')),
     'a certificate of another CA': {
       edit: edit =>
         edit.file(`/etc/ssl/etcd/ssl/admin-${edit.node}.pem`, () => edit.content('/etc/kubernetes/ssl/apiserver.crt')),
@@ -264,11 +259,8 @@ invariant('etcd-worker-full-access', {
     ),
   suppliedBy: edit => edit.output('etcd-ssl-listing', text => text.replace(/^.*-key\.pem.*\n/gm, '')),
   refutedBy: {
-    'a client key': {
-      edit: edit =>
-        edit.output('etcd-ssl-listing', text => text.replace(/^(.*)ca\.pem(.*)$/m, '$&\n$1node-x-key.pem$2')),
-      also: [],
-    },
+    'a client key': edit =>
+      edit.output('etcd-ssl-listing', text => text.replace(/^(.*)ca\.pem(.*)$/m, '$&\n$1node-x-key.pem$2')),
   },
 })
 

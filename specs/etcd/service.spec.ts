@@ -1,11 +1,12 @@
 import { etcdMembers, plane, workers } from '../../helpers/invariant/invariant.ts'
+import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
 const invariant = plane('etcd')
 const template = kubespray('roles/etcd/templates/etcd.env.j2')
 const ENV = '/etc/etcd.env'
 /** An edit that sets a variable of etcd.env. */
-const set = (name: string, value: string) => (edit: import('../../helpers/invariant/edit.ts').Edit) =>
+const set = (name: string, value: string) => (edit: Edit) =>
   edit.file(ENV, text => text.replace(new RegExp(`^${name}=.*$`, 'm'), `${name}=${value}`))
 
 invariant('etcd-unit', {

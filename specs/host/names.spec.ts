@@ -1,5 +1,5 @@
 import { inNetwork } from '../../helpers/expectations/expectations.ts'
-import { allNodes, plane, workers } from '../../helpers/invariant/invariant.ts'
+import { allNodes, plane, workers, topology } from '../../helpers/invariant/invariant.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
 const invariant = plane('host')
@@ -13,6 +13,7 @@ invariant('hosts-localhost-v4', {
   source: [kubespray('roles/kubespray_defaults/defaults/main/main.yml (kube_apiserver_endpoint)'), issue(12382, 77)],
   fix: 'Let /etc/hosts map localhost to 127.0.0.1, or set ipv6_stack so that nginx listens on [::1] as well.',
   correction: '/etc/hosts may name ::1 too: what the resolver answers counts, not the file.',
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const addresses = node.localhostAddresses
     check.that(

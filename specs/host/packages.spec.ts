@@ -254,10 +254,8 @@ invariant('rel-dir-worker', {
   },
   refutedBy: {
     'the runc download is missing': edit => edit.output('tmp-releases', text => text.replace(/^.* runc-.*\n/m, '')),
-    'a kubectl download': {
-      edit: edit => edit.output('tmp-releases', text => text.replace(/^(.*) kubelet-(.*)$/m, '$&\n$1 kubectl-$2')),
-      also: [],
-    },
+    'a kubectl download': edit =>
+      edit.output('tmp-releases', text => text.replace(/^(.*) kubelet-(.*)$/m, '$&\n$1 kubectl-$2')),
   },
 })
 

@@ -1,7 +1,7 @@
 import type { Cluster } from '../../helpers/evidence/cluster.ts'
 import type { Values } from '../../helpers/expectations/expectations.ts'
 import { NginxBlock } from '../../helpers/facts/nginx-conf.ts'
-import { plane, wholeCluster, workers } from '../../helpers/invariant/invariant.ts'
+import { plane, wholeCluster, workers, topology } from '../../helpers/invariant/invariant.ts'
 import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
@@ -23,6 +23,7 @@ invariant('lb-upstreams-exact', {
     'A missing one takes no load and is no replacement; a removed one costs a second for every third connection.',
   source: [seed('nginx.conf'), template, issue(12102, 10404)],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ cluster, node, check }) => {
     const servers = node.nginxConf
       .block('stream')
@@ -64,7 +65,7 @@ invariant('lb-upstreams-uniform', {
       check.equal(`upstreams of ${cluster.expectations.workers[index] ?? ''}`, servers, upstreams[0])
     check.equal('number of upstreams', upstreams[0]?.length, cluster.expectations.controlPlanes.length)
   },
-  dependsOn: ['lb-upstreams-exact'],
+  dependsOn: [...topology, 'lb-upstreams-exact'],
   refutedBy: {
     'one has another set': {
       edit: edit => edit.on(workerOf(edit)).file(CONF, text => text.replace(/^\s*server \S+:6443;\n/m, '')),
@@ -85,6 +86,7 @@ invariant('lb-least-conn', {
   because: 'With another method one API server can take most of the watches of a node after a failover.',
   source: [seed('nginx.conf'), template],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, check }) => {
     const upstream = node.nginxConf.block('stream').block('upstream', 'kube_apiserver')
     const methods = upstream.directives
@@ -105,6 +107,7 @@ invariant('lb-proxy-pass', {
   because: 'A right upstream that no proxy_pass uses is a broken balancer.',
   source: [seed('nginx.conf'), template],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, check }) => {
     const servers = node.nginxConf.block('stream').blocks('server')
     check.equal(
@@ -137,6 +140,7 @@ invariant('lb-listen-local', {
   because: 'On another port the kubelet is refused; on every address the worker is an open door to the API.',
   source: [seed('nginx.conf'), template],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const listens = node.nginxConf
       .block('stream')
@@ -158,6 +162,7 @@ invariant('lb-timeouts', {
   because: 'Without the short connect timeout every call waits a minute when a control plane vanishes.',
   source: [seed('nginx.conf'), template, issue(2150)],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const server = node.nginxConf.block('stream').block('server')
     check.equal('proxy_timeout', server.value('proxy_timeout'), want.proxy_timeout)
@@ -191,7 +196,7 @@ invariant('lb-passive-defaults', {
     )
     check.equal('proxy_next_upstream', stream.block('server').value('proxy_next_upstream') ?? 'on', 'on')
   },
-  dependsOn: ['lb-upstreams-exact'],
+  dependsOn: [...topology, 'lb-upstreams-exact'],
   refutedBy: {
     'failures are not counted': {
       edit: edit => edit.file(CONF, text => text.replace(/server (\S+:6443);/, 'server $1 max_fails=0;')),
@@ -211,6 +216,7 @@ invariant('lb-workers', {
   source: [seed('nginx.conf'), template],
   fix: remedy.renderLoadBalancer,
   correction: "worker_rlimit_nofile is the release's, or a declared override: the documented remedy lowers it.",
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const { nginxConf } = node
     const events = nginxConf.block('events')
@@ -251,6 +257,7 @@ invariant('lb-error-log', {
   because: 'With another log a broken balancer looks quiet: lb-log-clean would pass on an empty one.',
   source: [seed('nginx.conf'), template],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, check }) => {
     check.equal('error_log', node.nginxConf.value('error_log'), 'stderr notice')
     check.atLeast('lines in the log', node.balancerLog().length, 1)
@@ -273,6 +280,7 @@ invariant('lb-http-section', {
     want.loadbalancer_apiserver_healthcheck_port === undefined
       ? 'loadbalancer_apiserver_healthcheck_port is not set'
       : undefined,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const http = node.nginxConf.block('http')
     const server = http.block('server')
@@ -304,6 +312,7 @@ invariant('lb-healthz-quiet', {
     want.loadbalancer_apiserver_healthcheck_port === undefined
       ? 'loadbalancer_apiserver_healthcheck_port is not set'
       : undefined,
+  dependsOn: topology,
   judge: ({ node, check }) => {
     const server = node.nginxConf.block('http').block('server')
     for (const path of ['/healthz', '/stub_status'])
@@ -322,6 +331,7 @@ invariant('lb-conf-perms', {
   because: "Whoever writes it decides where the node's API calls go.",
   source: [kubespray('roles/kubernetes/node/tasks/loadbalancer/nginx-proxy.yml'), seed('nginx.conf task')],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const folder = node.nginxFiles?.get(want.nginx_config_dir)
     const file = node.nginxFiles?.get(`${want.nginx_config_dir}/nginx.conf`)
@@ -343,6 +353,7 @@ invariant('lb-no-leftover-backups', {
   because: 'backup: true leaves one for every change.',
   source: [kubespray('roles/kubernetes/node/tasks/loadbalancer/nginx-proxy.yml (backup: true)')],
   fix: 'Remove /etc/nginx/nginx.conf.*~ that nobody needs.',
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const names = node.nginxFiles?.names(want.nginx_config_dir) ?? []
     check.includes(`in ${want.nginx_config_dir}`, names, ['nginx.conf'])
@@ -384,7 +395,7 @@ invariant('lb-conf-checksum', {
     check.equal('SHA-1 of the running pod', mirror?.metadata.annotations[annotation], actual)
     check.equal('SHA-1 as sha1sum printed it', node.nginxConfDigest, actual)
   },
-  dependsOn: ['lb-pod-running'],
+  dependsOn: [...topology, 'lb-pod-running'],
   refutedBy: {
     'the file was changed by hand': edit => edit.file(CONF, text => `${text}# by hand\n`),
     'the pod is of the old file': edit =>
@@ -461,6 +472,7 @@ invariant('lb-directives-exact', {
   source: [seed('nginx.conf and its template'), template],
   fix: remedy.renderLoadBalancer,
   dependsOn: [
+    ...topology,
     ...[
       'lb-upstreams-exact',
       'lb-least-conn',

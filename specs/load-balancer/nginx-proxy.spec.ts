@@ -1,4 +1,4 @@
-import { controlPlanes, plane, workers } from '../../helpers/invariant/invariant.ts'
+import { controlPlanes, plane, workers, topology } from '../../helpers/invariant/invariant.ts'
 import type { Cluster } from '../../helpers/evidence/cluster.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
@@ -18,6 +18,7 @@ invariant('lb-manifest', {
   because: 'Without it nobody listens on localhost:6443, and the kubelet has no API.',
   source: [kubespray('roles/kubernetes/node/tasks/loadbalancer/nginx-proxy.yml'), seed('nginx static pod')],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const path = `${want.kube_manifest_dir}/${want.loadbalancer_apiserver_pod_name}.yml`
     const entry = node.etcKubernetes.get(path)
@@ -44,6 +45,7 @@ invariant('lb-not-on-cp', {
   because: 'Left from its time as a worker, it holds port 6443 and the API server does not start.',
   source: [kubespray('roles/kubernetes/node/tasks/main.yml'), issue(12257)],
   fix: remedy.leftover,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const names = node.etcKubernetes.names(want.kube_manifest_dir)
     check.none(
@@ -111,7 +113,7 @@ invariant('lb-pod-spec', {
       check.equal(`/etc/nginx is read-only in the ${where}`, mount?.readOnly, true)
     }
   },
-  dependsOn: ['lb-pod-running'],
+  dependsOn: [...topology, 'lb-pod-running'],
   refutedBy: {
     "not in the host's network": edit =>
       edit.file('…/manifests/nginx-proxy.yml', text => text.replace('hostNetwork: true', 'hostNetwork: false')),
@@ -137,6 +139,7 @@ invariant('lb-pod-running', {
   because: "It is the worker's only way to the API.",
   source: [seed('nginx static pod'), issue(8416, 11425)],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ cluster, node, want, check }) => {
     const pod = podOf(cluster, node.name)
     check.equal('phase', pod?.status.phase, 'Running')
@@ -182,7 +185,7 @@ invariant('lb-pod-restarts', {
     check.atLeast('containers', restarts.length, 1)
     check.atMost('restarts', Math.max(0, ...restarts), 2)
   },
-  dependsOn: ['lb-pod-running'],
+  dependsOn: [...topology, 'lb-pod-running'],
   refutedBy: {
     'nine restarts': edit =>
       edit.object('pods', `nginx-proxy-${edit.node}`, pod => {
@@ -204,7 +207,7 @@ invariant('lb-image', {
     check.equal('image in the manifest', node.nginxManifest.spec.containers[0]?.image, image)
     check.equal('image of the running pod', podOf(cluster, node.name)?.spec.containers[0]?.image, image)
   },
-  dependsOn: ['lb-pod-running'],
+  dependsOn: [...topology, 'lb-pod-running'],
   refutedBy: {
     'another image in the manifest': edit =>
       edit.file('…/manifests/nginx-proxy.yml', text =>
@@ -224,6 +227,7 @@ invariant('lb-probes', {
   because: 'A hung nginx is restarted by its liveness probe, and by nothing else.',
   source: [manifest],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const container = node.nginxManifest.spec.containers[0]
     const port = want.loadbalancer_apiserver_healthcheck_port
@@ -247,6 +251,7 @@ invariant('lb-conf-valid', {
   because: 'The running process may have read an older one: the next restart then fails.',
   source: ['nginx -t in the container'],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, check }) => check.equal('exit status of nginx -t', node.nginxTest, 0),
   suppliedBy: edit =>
     edit.addCommand('nginx-test', '', 0, 'nginx: configuration file /etc/nginx/nginx.conf test is successful\n'),
@@ -262,6 +267,7 @@ invariant('lb-conf-loaded', {
   because: 'Started before, it runs with the old upstreams.',
   source: [kubespray('docs/operations/nodes.md (step 2)')],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const written = node.fileStatus(`${want.nginx_config_dir}/nginx.conf`).mtime * 1000
     const sandbox = node.sandboxes.find(

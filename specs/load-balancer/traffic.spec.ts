@@ -1,4 +1,5 @@
-import { plane, workers } from '../../helpers/invariant/invariant.ts'
+import { plane, workers, topology } from '../../helpers/invariant/invariant.ts'
+import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
 const invariant = plane('load-balancer')
@@ -36,7 +37,7 @@ invariant('lb-sockets', {
       node.nginxProcesses.map(({ pid }) => String(pid)),
     )
   },
-  dependsOn: ['lb-workers'],
+  dependsOn: [...topology, 'lb-workers'],
   refutedBy: {
     'nobody listens on 6443': edit => edit.output('ss-listen', text => text.replace(/^.*127\.0\.0\.1:6443 .*\n/m, '')),
     'the balancer is open to the network': edit =>
@@ -57,6 +58,7 @@ invariant('lb-healthz', {
     want.loadbalancer_apiserver_healthcheck_port === undefined
       ? 'loadbalancer_apiserver_healthcheck_port is not set'
       : undefined,
+  dependsOn: topology,
   judge: ({ node, check }) => {
     const { status, headers } = node.balancerHealth
     check.equal('status', status, 200)
@@ -83,6 +85,7 @@ invariant('lb-healthz-exposure', {
     want.loadbalancer_apiserver_healthcheck_port === undefined
       ? 'loadbalancer_apiserver_healthcheck_port is not set'
       : undefined,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const addresses = node.listening
       .filter(({ localPort }) => localPort === want.loadbalancer_apiserver_healthcheck_port)
@@ -102,6 +105,7 @@ invariant('lb-api-through', {
   because: 'This is the path that everything on the worker takes.',
   source: [seed('API call test on the worker')],
   fix: remedy.renderLoadBalancer,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     for (const id of [
       'curl-local-version',
@@ -156,7 +160,7 @@ invariant('lb-upstreams-alive', {
     )
     check.includes('certificates of control planes', all, [through])
   },
-  dependsOn: ['cert-ca-same', 'cert-apiserver-sans'],
+  dependsOn: [...topology, 'cert-ca-same', 'cert-apiserver-sans'],
   refutedBy: {
     'an upstream of another cluster': edit =>
       edit.output(servedBy(edit), text =>
@@ -170,7 +174,7 @@ invariant('lb-upstreams-alive', {
 })
 
 /** The id of the first recorded certificate that was served by an address. */
-function servedBy(edit: import('../../helpers/invariant/edit.ts').Edit): string {
+function servedBy(edit: Edit): string {
   return edit.recording.sources(`nodes/${edit.node}/commands/cert-served-`)[0]?.split('/').at(-1) ?? ''
 }
 
@@ -183,7 +187,7 @@ invariant('lb-log-clean', {
   fix: remedy.raiseRlimit,
   correction:
     'A fresh installation logs "no live upstreams" when Kubespray\'s last handler restarts all API servers at once: only lines after the last PLAY RECAP count. setrlimit counts always.',
-  dependsOn: ['cri-rlimit-vs-nginx', 'lb-error-log'],
+  dependsOn: [...topology, 'cri-rlimit-vs-nginx', 'lb-error-log'],
   judge: ({ cluster, node, check }) => {
     const log = node.balancerLog()
     const deployed = cluster.controller.installLog.endedAt ?? 0
@@ -233,7 +237,7 @@ invariant('lb-effective-rlimit', {
   source: [seed('troubleshooting: nginx rlimit')],
   fix: remedy.raiseRlimit,
   correction: "Workers only: the master keeps the container's limit.",
-  dependsOn: ['cri-rlimit-vs-nginx', 'lb-workers'],
+  dependsOn: [...topology, 'cri-rlimit-vs-nginx', 'lb-workers'],
   judge: ({ node, check }) => {
     const asked = Number(node.nginxConf.value('worker_rlimit_nofile'))
     const processes = node.nginxProcesses.filter(({ title }) => title.startsWith('nginx: worker'))
@@ -268,6 +272,7 @@ invariant('lb-balance', {
       ? `${upstream.length} connections to API servers: fewer than ${least} say nothing of balance`
       : undefined
   },
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const upstream = node.connections.filter(
       ({ peerPort, peerAddress, processes }) =>

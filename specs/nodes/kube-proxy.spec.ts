@@ -1,4 +1,4 @@
-import { allNodes, plane, wholeCluster, workers } from '../../helpers/invariant/invariant.ts'
+import { allNodes, plane, wholeCluster, workers, topology } from '../../helpers/invariant/invariant.ts'
 import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
@@ -22,6 +22,7 @@ invariant('kp-cm-server', {
     issue(4689, 5520, 6731),
   ],
   fix: remedy.kubeProxy,
+  dependsOn: topology,
   judge: ({ cluster, want, check }) =>
     check.equal(
       'server in kubeconfig.conf',
@@ -222,6 +223,7 @@ invariant('kp-worker-flows', {
   because: 'The ConfigMap tells what the next start does; this is what runs.',
   source: [seed('component endpoints: kube-proxy through nginx')],
   fix: remedy.kubeProxy,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const calls = node.connections.filter(
       ({ peerPort, processes }) =>

@@ -1,4 +1,4 @@
-import { allNodes, plane, workers } from '../../helpers/invariant/invariant.ts'
+import { allNodes, plane, workers, topology } from '../../helpers/invariant/invariant.ts'
 import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
@@ -19,6 +19,7 @@ invariant('kl-worker-server', {
     kubespray('roles/kubernetes/kubeadm/tasks/main.yml "Update server field in kubelet kubeconfig"'),
   ],
   fix: remedy.kubelet,
+  dependsOn: topology,
   judge: ({ node, want, check }) =>
     check.equal(
       'server in kubelet.conf',
@@ -40,6 +41,7 @@ invariant('kl-worker-flows', {
   because: 'kubelet.conf tells what the next start does; this is what runs.',
   source: [seed('flow')],
   fix: remedy.kubelet,
+  dependsOn: topology,
   judge: ({ node, want, check }) => {
     const calls = node.connections.filter(
       ({ peerPort, processes }) =>
