@@ -215,6 +215,23 @@ test('outside addresses are seen in embedded scripts too', () => {
   expect(outsideAddresses(selfContained(script('open("https://trace.playwright.dev/next")')))).toEqual([])
 })
 
+test('diff: a gate that stops at what is new', () => {
+  const [stock, healthy] = ['recordings/case1-stock', 'recordings/case1-remediated']
+  expect(call('diff', healthy, stock)).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining('new failure (3)') as string,
+  })
+  expect(call('diff', healthy, stock, '--fail-on-new').status).toBe(1)
+  expect(call('diff', stock, healthy, '--fail-on-new')).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining('healed (3)') as string,
+  })
+  expect(call('diff', stock)).toMatchObject({
+    status: 3,
+    stderr: 'error: give two recordings: the earlier one, and the later one.\n',
+  })
+})
+
 test('list, explain, import', () => {
   expect(call('list').stdout).toMatch(/lb-least-conn +critical +workers +nginx hands each connection/)
   expect((JSON.parse(call('list', '--json').stdout) as unknown[]).length).toBeGreaterThan(200)
