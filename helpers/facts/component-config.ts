@@ -67,32 +67,91 @@ export const runtimeSpec = parser(text =>
   ),
 )
 
-const runtime = 'io.containerd.cri.v1.runtime'
-const images = 'io.containerd.cri.v1.images'
-/** /etc/containerd/config.toml, version 3. */
-export const containerdConfig = toml(
-  z.object({
+const text = z.string().default('')
+/** What both formats of /etc/containerd/config.toml say of the CRI plugin. */
+interface CriSettings {
+  readonly version: number
+  readonly runtimes: Readonly<Record<string, { baseRuntimeSpec: string; systemdCgroup: boolean; binaryName: string }>>
+  readonly sandboxImage: string
+  readonly registryConfigPath: string
+}
+
+/** Version 3, which Kubespray writes since v2.28. */
+const version3 = z
+  .object({
     version: z.number(),
-    plugins: z
-      .object({
-        [runtime]: z.object({
-          containerd: z.object({
-            runtimes: z.record(
-              z.string(),
-              z.object({
-                base_runtime_spec: z.string().default(''),
-                options: z.object({ SystemdCgroup: z.boolean().default(false), BinaryName: z.string().default('') }),
-              }),
-            ),
-          }),
+    plugins: z.object({
+      'io.containerd.cri.v1.runtime': z.object({
+        containerd: z.object({
+          runtimes: z.record(
+            z.string(),
+            z.object({
+              base_runtime_spec: text,
+              options: z.object({ SystemdCgroup: z.boolean().default(false), BinaryName: text }),
+            }),
+          ),
         }),
-        [images]: z.object({
-          pinned_images: z.object({ sandbox: z.string() }),
-          registry: z.object({ config_path: z.string().default('') }),
+      }),
+      'io.containerd.cri.v1.images': z.object({
+        pinned_images: z.object({ sandbox: z.string() }),
+        registry: z.object({ config_path: text }),
+      }),
+    }),
+  })
+  .transform(({ version, plugins }): CriSettings => {
+    const images = plugins['io.containerd.cri.v1.images']
+    const { runtimes } = plugins['io.containerd.cri.v1.runtime'].containerd
+    return {
+      version,
+      runtimes: Object.fromEntries(
+        Object.entries(runtimes).map(([name, { base_runtime_spec: baseRuntimeSpec, options }]) => [
+          name,
+          { baseRuntimeSpec, systemdCgroup: options.SystemdCgroup, binaryName: options.BinaryName },
+        ]),
+      ),
+      sandboxImage: images.pinned_images.sandbox,
+      registryConfigPath: images.registry.config_path,
+    }
+  })
+
+/** Version 2, of Kubespray v2.27: one plugin, and options in lower case. */
+const version2 = z
+  .object({
+    version: z.number(),
+    plugins: z.object({
+      'io.containerd.grpc.v1.cri': z.object({
+        sandbox_image: z.string(),
+        containerd: z.object({
+          runtimes: z.record(
+            z.string(),
+            z.object({
+              base_runtime_spec: text,
+              options: z.object({ systemdCgroup: z.boolean().default(false), binaryName: text }),
+            }),
+          ),
         }),
-      })
-      .transform(plugins => ({ runtimes: plugins[runtime].containerd.runtimes, ...plugins[images] })),
-  }),
+        registry: z.object({ config_path: text }),
+      }),
+    }),
+  })
+  .transform(({ version, plugins }): CriSettings => {
+    const { sandbox_image: sandboxImage, containerd, registry } = plugins['io.containerd.grpc.v1.cri']
+    return {
+      version,
+      runtimes: Object.fromEntries(
+        Object.entries(containerd.runtimes).map(([name, { base_runtime_spec: baseRuntimeSpec, options }]) => [
+          name,
+          { baseRuntimeSpec, ...options },
+        ]),
+      ),
+      sandboxImage,
+      registryConfigPath: registry.config_path,
+    }
+  })
+
+/** /etc/containerd/config.toml; the plugins it names tell the format, and the version is for the invariant to judge. */
+export const containerdConfig = toml(
+  z.union([version3, version2], { error: 'names the CRI plugin neither as version 3 nor as version 2 does' }),
 )
 
 /** /etc/crictl.yaml. */

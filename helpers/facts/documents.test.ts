@@ -63,9 +63,25 @@ test('containerd, OCI spec, crictl.yaml, CNI, flannel', () => {
 [plugins."io.containerd.cri.v1.images".registry]
   config_path = "/etc/containerd/certs.d"
 `
-  const { plugins } = value(config.containerdConfig(text))
-  expect(plugins.runtimes['runc']?.options.SystemdCgroup).toBe(true)
-  expect(plugins.pinned_images.sandbox).toBe('pause:3.10')
+  const v3 = value(config.containerdConfig(text))
+  expect(v3.runtimes['runc']).toEqual({
+    baseRuntimeSpec: '/etc/containerd/cri-base.json',
+    systemdCgroup: true,
+    binaryName: '/usr/local/bin/runc',
+  })
+  const old = `version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "pause:3.10"
+[plugins."io.containerd.grpc.v1.cri".registry]
+  config_path = "/etc/containerd/certs.d"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  base_runtime_spec = "/etc/containerd/cri-base.json"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+  systemdCgroup = true
+  binaryName = "/usr/local/bin/runc"
+`
+  expect({ ...value(config.containerdConfig(old)), version: 3 }).toEqual(v3)
+  refused(config.containerdConfig, 'version = 9', /neither as version 3/)
   expect(value(config.runtimeSpec('{"ociVersion":"1.2.1","process":{}}')).process.rlimits).toEqual([])
   expect(value(config.crictlConfig('runtime-endpoint: a\nimage-endpoint: b\n'))['image-endpoint']).toBe('b')
   expect(value(config.cniConfig('{"name":"cbr0","plugins":[{"type":"flannel"}]}')).plugins).toEqual([

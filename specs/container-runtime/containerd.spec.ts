@@ -75,14 +75,14 @@ invariant('cri-config-v3', {
   correction: 'The pause image is pod_infra_image_repo and pod_infra_version, not a literal.',
   dependsOn: ['cri-cgroup-agree'],
   judge: ({ cluster, node, want, check }) => {
-    const { version, plugins } = node.containerdConfig
-    const runc = plugins.runtimes['runc']
+    const { version, runtimes, sandboxImage, registryConfigPath } = node.containerdConfig
+    const { runc } = runtimes
     check.equal('version', version, cluster.release.containerdConfigVersion)
-    check.equal('SystemdCgroup', runc?.options.SystemdCgroup, want.containerd_use_systemd_cgroup)
-    check.equal('BinaryName', runc?.options.BinaryName, `${want.runc_bin_dir}/runc`)
-    check.equal('base_runtime_spec', runc?.base_runtime_spec, `${want.containerd_cfg_dir}/cri-base.json`)
-    check.equal('config_path', plugins.registry.config_path, `${want.containerd_cfg_dir}/certs.d`)
-    check.equal('sandbox', plugins.pinned_images.sandbox, `${want.pod_infra_image_repo}:${want.pod_infra_version}`)
+    check.equal('SystemdCgroup', runc?.systemdCgroup, want.containerd_use_systemd_cgroup)
+    check.equal('BinaryName', runc?.binaryName, `${want.runc_bin_dir}/runc`)
+    check.equal('base_runtime_spec', runc?.baseRuntimeSpec, `${want.containerd_cfg_dir}/cri-base.json`)
+    check.equal('config_path', registryConfigPath, `${want.containerd_cfg_dir}/certs.d`)
+    check.equal('sandbox', sandboxImage, `${want.pod_infra_image_repo}:${want.pod_infra_version}`)
   },
   refutedBy: {
     'an older format': edit =>
@@ -108,7 +108,7 @@ invariant('cri-cgroup-agree', {
   source: [kubespray('roles/kubernetes/node/tasks/facts.yml')],
   fix: remedy.kubelet,
   judge: ({ node, check }) => {
-    const systemd = node.containerdConfig.plugins.runtimes['runc']?.options.SystemdCgroup === true
+    const systemd = node.containerdConfig.runtimes['runc']?.systemdCgroup === true
     check.equal('cgroupDriver of the kubelet', node.kubeletConfig.get('cgroupDriver'), systemd ? 'systemd' : 'cgroupfs')
   },
   refutedBy: {
