@@ -176,6 +176,13 @@ export class NodeFacts {
   get connections() {
     return this.#reader.command(this.name, 'ss-established', establishedSockets)
   }
+  /** The connections of these processes to that port, and those among them that leave the node. */
+  calls(port: number, ...names: string[]) {
+    const all = this.connections.filter(
+      ({ peerPort, processes }) => peerPort === port && processes.some(({ name }) => names.includes(name)),
+    )
+    return { all, remote: all.filter(({ peerAddress }) => peerAddress !== '127.0.0.1' && peerAddress !== '::1') }
+  }
   get processes() {
     return this.#reader.command(this.name, 'process-args', processes)
   }

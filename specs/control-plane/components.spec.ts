@@ -267,16 +267,11 @@ invariant('cp-local-flows', {
   dependsOn: topology,
   judge: ({ node, want, check }) => {
     const clients = ['kubelet', 'kube-proxy', 'kube-controller', 'kube-scheduler']
-    const calls = node.connections.filter(
-      ({ peerPort, processes }) =>
-        peerPort === want.kube_apiserver_port && processes.some(({ name }) => clients.includes(name)),
-    )
-    check.atLeast('connections to an API server', calls.length, 1)
+    const calls = node.calls(want.kube_apiserver_port, ...clients)
+    check.atLeast('connections to an API server', calls.all.length, 1)
     check.none(
       'connections to another host',
-      calls
-        .filter(({ peerAddress }) => peerAddress !== '127.0.0.1' && peerAddress !== '::1')
-        .map(({ peerAddress, processes }) => `${processes[0]?.name ?? ''} → ${peerAddress}`),
+      calls.remote.map(({ peerAddress, processes }) => `${processes[0]?.name ?? ''} → ${peerAddress}`),
     )
   },
   refutedBy: {

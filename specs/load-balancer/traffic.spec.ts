@@ -261,12 +261,7 @@ invariant('lb-balance', {
   source: [seed('flow'), 'nginx least_conn without a zone'],
   fix: remedy.renderLoadBalancer,
   unless: ({ cluster, node, want }) => {
-    const upstream = node.connections.filter(
-      ({ peerPort, peerAddress, processes }) =>
-        peerPort === want.kube_apiserver_port &&
-        peerAddress !== '127.0.0.1' &&
-        processes.some(({ name }) => name === 'nginx'),
-    )
+    const upstream = node.calls(want.kube_apiserver_port, 'nginx').remote
     const least = 2 * cluster.expectations.controlPlanes.length
     return upstream.length < least
       ? `${upstream.length} connections to API servers: fewer than ${least} say nothing of balance`
@@ -274,12 +269,7 @@ invariant('lb-balance', {
   },
   dependsOn: topology,
   judge: ({ node, want, check }) => {
-    const upstream = node.connections.filter(
-      ({ peerPort, peerAddress, processes }) =>
-        peerPort === want.kube_apiserver_port &&
-        peerAddress !== '127.0.0.1' &&
-        processes.some(({ name }) => name === 'nginx'),
-    )
+    const upstream = node.calls(want.kube_apiserver_port, 'nginx').remote
     check.atLeast('API servers in use', new Set(upstream.map(({ peerAddress }) => peerAddress)).size, 2)
   },
   suppliedBy: edit =>

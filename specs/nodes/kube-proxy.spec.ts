@@ -225,16 +225,11 @@ invariant('kp-worker-flows', {
   fix: remedy.kubeProxy,
   dependsOn: topology,
   judge: ({ node, want, check }) => {
-    const calls = node.connections.filter(
-      ({ peerPort, processes }) =>
-        peerPort === want.kube_apiserver_port && processes.some(({ name }) => name === 'kube-proxy'),
-    )
-    check.atLeast('connections of kube-proxy to the API', calls.length, 1)
+    const calls = node.calls(want.kube_apiserver_port, 'kube-proxy')
+    check.atLeast('connections of kube-proxy to the API', calls.all.length, 1)
     check.none(
       'connections past the balancer',
-      calls
-        .filter(({ peerAddress }) => peerAddress !== '127.0.0.1' && peerAddress !== '::1')
-        .map(({ peerAddress }) => peerAddress),
+      calls.remote.map(({ peerAddress }) => peerAddress),
     )
   },
   refutedBy: {

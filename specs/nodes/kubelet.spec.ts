@@ -43,16 +43,11 @@ invariant('kl-worker-flows', {
   fix: remedy.kubelet,
   dependsOn: topology,
   judge: ({ node, want, check }) => {
-    const calls = node.connections.filter(
-      ({ peerPort, processes }) =>
-        peerPort === want.kube_apiserver_port && processes.some(({ name }) => name === 'kubelet'),
-    )
-    check.atLeast('connections of the kubelet to the API', calls.length, 1)
+    const calls = node.calls(want.kube_apiserver_port, 'kubelet')
+    check.atLeast('connections of the kubelet to the API', calls.all.length, 1)
     check.none(
       'connections past the balancer',
-      calls
-        .filter(({ peerAddress }) => peerAddress !== '127.0.0.1' && peerAddress !== '::1')
-        .map(({ peerAddress }) => peerAddress),
+      calls.remote.map(({ peerAddress }) => peerAddress),
     )
   },
   refutedBy: {
