@@ -26,11 +26,10 @@ await main(usage, async () => {
   const [before, after, more] = rest
   if (before === undefined || after === undefined || more !== undefined)
     throw new UserError('give two recordings: the earlier one, and the later one.')
-  const today = new Date().toISOString().slice(0, 10)
-  const judged = async (recording: string) => ({
-    report: await run({ recording, only, waivers, today }),
-    recording: openRecording(recording),
-  })
+  const judged = async (dir: string) => {
+    const recording = openRecording(dir)
+    return { report: await run({ recording: dir, only, waivers }, recording), recording }
+  }
   const [old, fresh] = [await judged(before), await judged(after)]
   const changes = compare(old, fresh)
   console.log(told(changes, old.report, fresh.report))

@@ -5,7 +5,7 @@ import { writeHtml } from '../report/html.ts'
 import { summary } from '../report/summary.ts'
 import { terminal } from '../report/terminal.ts'
 import { run } from '../verdict/run.ts'
-import { EXIT, main, options, shippedRecording } from './command.ts'
+import { main, options, shippedRecording } from './command.ts'
 
 const usage = `npm test -- [options]
 
@@ -62,7 +62,6 @@ await main(usage, async () => {
     nodes: node,
     waivers,
     overrides,
-    today: new Date().toISOString().slice(0, 10),
   })
   const verdicts = join(out, 'verdicts.json')
   writeFileSync(verdicts, `${JSON.stringify(report, null, 1)}\n`)
@@ -78,7 +77,7 @@ await main(usage, async () => {
       `\nThis was the healthy recording that ships with the suite. To judge a cluster of yours: npm test -- --recording DIR (README, "Your own cluster").`,
     )
   }
-  return [EXIT.well, EXIT.failure, EXIT.indeterminate][report.exitCode] ?? EXIT.failure
+  return report.exitCode
 })
 
 /** @throws UserError where reports can not be written */

@@ -1,5 +1,5 @@
 import { structuredPatch } from 'diff'
-import { pathOf } from '../recording/format.ts'
+import { pathOf, textOf } from '../recording/format.ts'
 import type { Recording } from '../recording/recording.ts'
 import { isFailure, isUnknown, keyOf, type Report, type VerdictRecord } from '../report/records.ts'
 
@@ -42,6 +42,7 @@ const MOST_LINES = 12
 export function compare(before: Judged, after: Judged): Change[] {
   const old = new Map(before.report.verdicts.map(verdict => [keyOf(verdict), verdict]))
   const fresh = new Map(after.report.verdicts.map(verdict => [keyOf(verdict), verdict]))
+  const [textBefore, textAfter] = [textsByPath(before.recording), textsByPath(after.recording)]
   return [...new Set([...old.keys(), ...fresh.keys()])].flatMap(key => {
     const [a, b] = [old.get(key), fresh.get(key)]
     const kind = kindOf(a, b)
@@ -54,7 +55,7 @@ export function compare(before: Judged, after: Judged): Change[] {
         key,
         before: a,
         after: b,
-        evidence: explained ? changedEvidence(a, b, before.recording, after.recording) : [],
+        evidence: explained ? changedEvidence(a, b, textBefore, textAfter) : [],
         expectations: explained ? changedExpectations(a, b) : [],
       },
     ]
@@ -73,11 +74,10 @@ function kindOf(a: VerdictRecord | undefined, b: VerdictRecord | undefined): Kin
 function changedEvidence(
   a: VerdictRecord | undefined,
   b: VerdictRecord | undefined,
-  old: Recording,
-  fresh: Recording,
+  before: (path: string) => string,
+  after: (path: string) => string,
 ): ChangedEvidence[] {
   const paths = new Set([...(a?.evidence ?? []), ...(b?.evidence ?? [])].map(({ path }) => path))
-  const [before, after] = [textsByPath(old), textsByPath(fresh)]
   return [...paths].flatMap(path => {
     const lines = changedLines(before(path), after(path))
     return lines.length === 0 ? [] : [{ path, lines }]
@@ -89,8 +89,7 @@ function textsByPath(recording: Recording): (path: string) => string {
   const texts = new Map(
     recording.sources().map(source => {
       const evidence = recording.get(source)
-      const text = evidence?.kind === 'command' ? evidence.stdout : (evidence?.content ?? '')
-      return [pathOf(source, evidence), text]
+      return [pathOf(source, evidence), textOf(evidence)]
     }),
   )
   return path => texts.get(path) ?? ''

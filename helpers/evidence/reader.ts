@@ -1,5 +1,12 @@
 import type { Parsed, Parser } from '../facts/parser.ts'
-import { type CommandEvidence, type Evidence, type FileEvidence, pathOf, type Source } from '../recording/format.ts'
+import {
+  type CommandEvidence,
+  type Evidence,
+  type FileEvidence,
+  pathOf,
+  type Source,
+  textOf,
+} from '../recording/format.ts'
 import type { Recording } from '../recording/recording.ts'
 
 /** Evidence that is missing, unreadable or garbled: whoever needs it is indeterminate. */
@@ -153,8 +160,7 @@ export class Reader {
     let known = parsedEvidence.get(evidence)
     if (!known) parsedEvidence.set(evidence, (known = new Map<Parser<unknown>, Parsed<unknown>>()))
     let parsed = known.get(parse) as Parsed<T> | undefined
-    if (!parsed)
-      known.set(parse, (parsed = parse(evidence.kind === 'command' ? evidence.stdout : (evidence.content ?? ''))))
+    if (!parsed) known.set(parse, (parsed = parse(textOf(evidence))))
     return this.#read(source, parsed, what)
   }
 

@@ -140,6 +140,11 @@ export class Expectations {
   }
 }
 
+/** `kube_version` as Kubernetes itself counts, without the `v` that Kubespray v2.27 puts before it. */
+export function kubernetesVersion({ kube_version: version }: Pick<Values, 'kube_version'>): string {
+  return version.replace(/^v/, '')
+}
+
 /** Whether an address lies in a network: `10.233.64.3` in `10.233.64.0/18`. False for what is no address. */
 export function inNetwork(address: string, network: string): boolean {
   try {

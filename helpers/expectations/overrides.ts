@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { UserError } from '../recording/errors.ts'
+import { firstIssue, UserError } from '../recording/errors.ts'
 import { readVarsFile } from './inventory/vars-file.ts'
 
 const reason = z.string().trim().min(1, 'say why')
@@ -25,8 +25,5 @@ export function readOverrides(text: string, file: string): Overrides {
   const plain = Object.fromEntries([...(settings ?? [])].map(([key, { value }]) => [key, value]))
   const result = schema.safeParse(plain)
   if (result.success) return { ...result.data, file }
-  const issue = result.error.issues[0]
-  throw new UserError(
-    `${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}. See README, "Deliberate deviations".`,
-  )
+  throw new UserError(`${file}: ${firstIssue(result.error)}. See README, "Deliberate deviations".`)
 }

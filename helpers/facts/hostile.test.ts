@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { textOf } from '../recording/format.ts'
 import { openRecording } from '../recording/open.ts'
 import type { Parser } from './parser.ts'
 
@@ -29,8 +30,7 @@ const texts = recording
   .sources('nodes/k8s-node4')
   .concat(recording.sources('controller/kube'))
   .flatMap(source => {
-    const evidence = recording.get(source)
-    const text = evidence?.kind === 'command' ? evidence.stdout : (evidence?.content ?? '')
+    const text = textOf(recording.get(source))
     return text === '' ? [] : [text.slice(0, 20_000)]
   })
 

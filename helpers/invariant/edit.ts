@@ -88,6 +88,13 @@ export class Edit {
     this.output(id, text => changed(text, change))
   }
 
+  /** Gives a property of a systemd unit another value. */
+  unit(name: string, property: string, value: string): void {
+    this.output(`systemctl-show-${name}`, text =>
+      text.replace(new RegExp(`^${property}=.*$`, 'm'), `${property}=${value}`),
+    )
+  }
+
   /** Changes what a command printed to standard error, and how it ended where that is given. */
   errors(id: string, change: (stderr: string) => string, exitCode?: number): void {
     this.#edit(commandSource(this.node, id), evidence =>

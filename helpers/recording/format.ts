@@ -71,6 +71,11 @@ export type FileEvidence = z.infer<typeof fileEntry> & { readonly kind: 'file'; 
 export type TextEvidence = { readonly kind: 'text'; readonly content: string }
 export type Evidence = CommandEvidence | FileEvidence | TextEvidence
 
+/** The text of a piece of evidence: what a command printed, or a file's content; empty where there is none. */
+export function textOf(evidence: Evidence | undefined): string {
+  return evidence?.kind === 'command' ? evidence.stdout : (evidence?.content ?? '')
+}
+
 /** The name of one source of evidence: `nodes/<node>/commands/<id>`, `nodes/<node>/files<path>`, `nodes/<node>/collection`, `api/<name>` or `controller/<path>`. */
 export type Source = string
 

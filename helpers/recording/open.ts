@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { z } from 'zod'
-import { UserError } from './errors.ts'
+import { firstIssue, UserError } from './errors.ts'
 import {
   collectionSource,
   commandSource,
@@ -125,8 +125,5 @@ function parseJson(path: string, text = readFileSync(path, 'utf8')): unknown {
 function validate<T>(path: string, schema: z.ZodType<T>, json: unknown): T {
   const result = schema.safeParse(json)
   if (result.success) return result.data
-  const issue = result.error.issues[0]
-  throw new UserError(
-    `${path}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}. Not a recording of format ${FORMAT}.`,
-  )
+  throw new UserError(`${path}: ${firstIssue(result.error)}. Not a recording of format ${FORMAT}.`)
 }

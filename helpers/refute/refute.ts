@@ -6,7 +6,7 @@ import { CLUSTER, type Refutation } from '../invariant/invariant.ts'
 import type { Evidence, Source } from '../recording/format.ts'
 import type { Recording } from '../recording/recording.ts'
 import { expectationsFor, isInput } from '../targets/recorded.ts'
-import { judgeOne, subjectsOf } from '../verdict/judge.ts'
+import { judgeAll, judgeOne, subjectsOf } from '../verdict/judge.ts'
 import { keyOf, type Verdict } from '../verdict/verdict.ts'
 
 /** A healthy recording, judged: what every refutation starts from. */
@@ -28,7 +28,7 @@ export class Baseline {
     this.overrides = overrides
     this.expectations = expectationsFor(recording, overrides)
     this.verdicts =
-      known ?? new Map(this.#judgeAll(recording, this.expectations).map(verdict => [keyOf(verdict), verdict]))
+      known ?? new Map(judgeAll(invariants, recording, this.expectations).map(verdict => [keyOf(verdict), verdict]))
   }
 
   /**
@@ -38,7 +38,7 @@ export class Baseline {
   after(changes: ReadonlyMap<Source, Evidence | undefined>): Verdict[] {
     const edited = this.recording.with(changes)
     const fresh = [...changes.keys()].some(isInput)
-      ? this.#judgeAll(edited, expectationsFor(edited, this.overrides))
+      ? judgeAll(this.invariants, edited, expectationsFor(edited, this.overrides))
       : [...this.verdicts.values()]
           .filter(({ citations }) => citations.some(({ source }) => changes.has(source)))
           .map(({ invariant, subject }) => judgeOne(invariant, subject, edited, this.expectations))
@@ -58,12 +58,6 @@ export class Baseline {
     }
     return supplied
   }
-
-  #judgeAll(recording: Recording, expectations: Expectations): Verdict[] {
-    return this.invariants.flatMap(invariant =>
-      subjectsOf(invariant, expectations).map(subject => judgeOne(invariant, subject, recording, expectations)),
-    )
-  }
 }
 
 export interface Refuted {
@@ -81,7 +75,7 @@ export function refute(invariant: CataloguedInvariant, healthy: Baseline): Refut
   for (const subject of subjects) {
     const node = subject === CLUSTER ? (healthy.recording.nodes[0] ?? '') : subject
     const baseline = supplied(invariant, healthy, node)
-    const before = baseline.verdicts.get(`${invariant.id}@${subject}`)
+    const before = baseline.verdicts.get(keyOf({ invariant, subject }))
     // An advisory that a healthy cluster carries, and a subject that the invariant does not apply to, can not be refuted.
     if (before?.status === 'not applicable') continue
     for (const [refutation, how] of Object.entries(invariant.refutedBy)) {

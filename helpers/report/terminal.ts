@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import { planes } from '../invariant/invariant.ts'
 import { note } from './note.ts'
-import { isAdvice, isFailure, isUnknown, type Report, type VerdictRecord } from './records.ts'
+import { isAdvice, isFailure, isUnknown, keyOf, type Report, type VerdictRecord } from './records.ts'
 
 type Style = Parameters<typeof styleText>[0]
 
@@ -62,7 +62,7 @@ function heading({
 
 /** Failures of which a root cause is told; they are listed in one line each, behind it. */
 function implied(root: VerdictRecord, failures: readonly VerdictRecord[]): string[] {
-  const those = failures.filter(({ impliedBy }) => impliedBy === `${root.id}@${root.subject}`)
+  const those = failures.filter(({ impliedBy }) => impliedBy === keyOf(root))
   return those.map(
     ({ id, subject, findings }) =>
       `  ↳ ${id} on ${subject} fails with it: ${findings[0]?.what ?? ''}: ${findings[0]?.found ?? ''}`,
@@ -81,22 +81,28 @@ function lacking(unknown: readonly VerdictRecord[]): string[] {
 /** One line for each invariant whose evidence the user said can not be had. */
 function knownGaps(verdicts: readonly VerdictRecord[]): string {
   const gaps = verdicts.filter(({ status, knownGap }) => status === 'indeterminate' && knownGap !== undefined)
-  const first = gaps.filter((verdict, index) => gaps.findIndex(({ id }) => id === verdict.id) === index)
-  return first.map(({ id, knownGap }) => `  ${id.padEnd(24)} ${knownGap ?? ''}`).join('\n')
+  return oneOfEach(gaps)
+    .map(({ id, knownGap }) => `  ${id.padEnd(24)} ${knownGap ?? ''}`)
+    .join('\n')
 }
 
 function orphans(failures: readonly VerdictRecord[], roots: readonly VerdictRecord[]): string[] {
-  const told = new Set(roots.map(({ id, subject }) => `${id}@${subject}`))
+  const told = new Set(roots.map(keyOf))
   return failures.filter(({ impliedBy }) => impliedBy !== undefined && !told.has(impliedBy)).map(note)
 }
 
 /** One note for an invariant, however many nodes it is about. */
 function grouped(verdicts: readonly VerdictRecord[]): string[] {
-  const first = verdicts.filter((verdict, index) => verdicts.findIndex(({ id }) => id === verdict.id) === index)
-  return first.map(verdict => {
+  return oneOfEach(verdicts).map(verdict => {
     const subjects = verdicts.filter(({ id }) => id === verdict.id).map(({ subject }) => subject)
     return note({ ...verdict, subject: subjects.join(', ') })
   })
+}
+
+/** The first verdict of each invariant. */
+function oneOfEach(verdicts: readonly VerdictRecord[]): VerdictRecord[] {
+  const ids = new Set<string>()
+  return verdicts.filter(({ id }) => !ids.has(id) && ids.add(id))
 }
 
 /** Whether a verdict is for or against the cluster: not what does not apply, is accepted as a gap, or is advice. */

@@ -16,10 +16,7 @@ export default async function setup({ provide }: TestProject): Promise<void> {
   const file = given ?? join('reports', 'verdicts.json')
   if (given === undefined) {
     mkdirSync('reports', { recursive: true })
-    writeFileSync(
-      file,
-      JSON.stringify(await run({ recording: shippedRecording, today: new Date().toISOString().slice(0, 10) })),
-    )
+    writeFileSync(file, JSON.stringify(await run({ recording: shippedRecording })))
   }
   provide('verdictsFile', file)
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Evidence, Source } from '../recording/format.ts'
+import { type Evidence, type Source, textOf } from '../recording/format.ts'
 import { Recording } from '../recording/recording.ts'
 import { reissueCertificates } from './certificates.ts'
 
@@ -51,7 +51,7 @@ function derivedNames(recording: Recording, renaming: Renaming): Renaming {
   const derived: Record<string, string> = {}
   for (const node of recording.nodes) {
     const url = /^ETCD_INITIAL_ADVERTISE_PEER_URLS=(.*)$/m.exec(
-      textOf(recording, `nodes/${node}/files/etc/etcd.env`),
+      textOf(recording.get(`nodes/${node}/files/etc/etcd.env`)),
     )?.[1]
     if (url === undefined) continue
     for (const base of [10, 16]) derived[memberId(url, base)] = memberId(rename(url), base)
@@ -82,8 +82,8 @@ function checksummed(copy: Recording, old: Recording): Recording {
   const digests = (recording: Recording) =>
     recording
       .sources()
-      .filter(source => source.endsWith('/files/etc/nginx/nginx.conf') && textOf(recording, source) !== '')
-      .map(source => digest(textOf(recording, source)))
+      .filter(source => source.endsWith('/files/etc/nginx/nginx.conf') && textOf(recording.get(source)) !== '')
+      .map(source => digest(textOf(recording.get(source))))
   const before = digests(old)
   const after = digests(copy)
   const rename = renamer(Object.fromEntries(before.map((one, index) => [one, after[index] ?? one])))
@@ -114,11 +114,4 @@ function mapTexts(evidence: Evidence | undefined, change: (text: string) => stri
     case 'text':
       return { ...evidence, content: change(evidence.content) }
   }
-}
-
-/** The text of a source: what a command printed, or a file's content. */
-export function textOf(recording: Recording, source: Source): string {
-  const evidence = recording.get(source)
-  if (evidence === undefined) return ''
-  return evidence.kind === 'command' ? evidence.stdout : (evidence.content ?? '')
 }

@@ -1,7 +1,7 @@
-import type { Evidence, Source } from '../recording/format.ts'
+import { type Evidence, type Source, textOf } from '../recording/format.ts'
 import { Recording } from '../recording/recording.ts'
 import { reissueCertificates } from './certificates.ts'
-import { renamed, renamer, textOf } from './rename.ts'
+import { renamed, renamer } from './rename.ts'
 
 /** Objects of the API are copied as plain JSON. */
 type Json = any // eslint-disable-line @typescript-eslint/no-explicit-any
@@ -20,7 +20,7 @@ interface Worker {
 export function withWorkers(original: Recording, count: number): Recording {
   // Only with all certificates issued again is there a key to sign the copies' with.
   const recording = renamed(original, {})
-  const nodes = JSON.parse(textOf(recording, 'api/nodes.json')) as { items: Json[] }
+  const nodes = JSON.parse(textOf(recording.get('api/nodes.json'))) as { items: Json[] }
   const model = workerOf(nodes.items.find(item => !('node-role.kubernetes.io/control-plane' in item.metadata.labels)))
   const added = Array.from({ length: count }, (_, index) => newWorker(model, index))
   const evidence = new Map<Source, Evidence>()

@@ -50,16 +50,20 @@ function reasonOf(error: unknown): string {
   return `the evidence has not the expected shape: ${(error as Error).message}`
 }
 
-/** Judges every invariant on every subject, and folds failures into their root causes. */
-export function judge(
+/** Judges every invariant on every subject that it is about. */
+export function judgeAll(
   invariants: readonly CataloguedInvariant[],
   recording: Recording,
   expectations: Expectations,
 ): Verdict[] {
-  const verdicts = invariants.flatMap(invariant =>
+  return invariants.flatMap(invariant =>
     subjectsOf(invariant, expectations).map(subject => judgeOne(invariant, subject, recording, expectations)),
   )
-  return fold(verdicts)
+}
+
+/** Judges everything, and folds failures into their root causes. */
+export function judge(...cluster: Parameters<typeof judgeAll>): Verdict[] {
+  return fold(judgeAll(...cluster))
 }
 
 /** The invariant that fails on a node which could not be reached. */

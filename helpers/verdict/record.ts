@@ -1,6 +1,7 @@
 import type { Citation } from '../evidence/reader.ts'
 import { type Finding, show } from '../invariant/check.ts'
 import { CLUSTER } from '../invariant/invariant.ts'
+import { textOf } from '../recording/format.ts'
 import type { Recording } from '../recording/recording.ts'
 import type { VerdictRecord } from '../report/records.ts'
 import type { Verdict } from './verdict.ts'
@@ -45,8 +46,8 @@ export function record(verdict: Verdict, recording: Recording): VerdictRecord {
 /** The line of a source on which a difference shows: the one with most of the words of what was found and of what differs. */
 function lineOf({ source }: Citation, findings: readonly Finding[], recording: Recording): number | undefined {
   const evidence = recording.get(source)
-  if (evidence === undefined) return undefined
-  const lines = (evidence.kind === 'command' ? evidence.stdout : (evidence.content ?? '')).split('\n')
+  if (evidence === undefined || findings.length === 0) return undefined
+  const lines = textOf(evidence).split('\n')
   for (const { what, found } of findings) {
     const told = /^line (\d+):/.exec(found)?.[1]
     if (told !== undefined && source.includes('log')) return Number(told)

@@ -4,6 +4,7 @@ import { type CataloguedInvariant, catalogue } from '../invariant/catalogue.ts'
 import { planes, severities } from '../invariant/invariant.ts'
 import { UserError } from '../recording/errors.ts'
 import { openRecording } from '../recording/open.ts'
+import type { Recording } from '../recording/recording.ts'
 import { countsOf, exitCodeOf, type Report } from '../report/records.ts'
 import { expectationsFor, recordedOverrides } from '../targets/recorded.ts'
 import { show } from '../invariant/check.ts'
@@ -20,18 +21,19 @@ export interface Request {
   readonly nodes?: readonly string[] | undefined
   readonly waivers?: string | undefined
   readonly overrides?: string | undefined
-  /** `YYYY-MM-DD`, for waivers. */
-  readonly today: string
+  /** `YYYY-MM-DD`, for waivers: by default this day, by UTC. */
+  readonly today?: string | undefined
 }
 
 /**
  * Judges a recording and tells the verdicts as a report. Everything is judged, so that root causes are known; the selection only limits what is told.
+ * @param opened the recording itself, where the caller has it open already
  * @throws UserError that names the file or option
  */
-export async function run(request: Request): Promise<Report> {
+export async function run(request: Request, opened?: Recording): Promise<Report> {
   const invariants = await catalogue()
   const selected = select(invariants, request.only ?? [])
-  const recording = openRecording(request.recording)
+  const recording = opened ?? openRecording(request.recording)
   const overrides =
     request.overrides === undefined
       ? recordedOverrides(recording)
@@ -44,13 +46,14 @@ export async function run(request: Request): Promise<Report> {
   const waivers = request.waivers === undefined ? [] : readWaivers(readText(request.waivers), request.waivers, ids)
   const expectations = expectationsFor(recording, overrides, request.inventory)
   const nodes = request.nodes ?? []
+  const today = request.today ?? new Date().toISOString().slice(0, 10)
   const unknownNode = nodes.find(node => !expectations.machines.includes(node))
   if (unknownNode !== undefined) {
     throw new UserError(
       `--node ${unknownNode}: no such host in the inventory. It has ${expectations.machines.join(', ')}.`,
     )
   }
-  const { verdicts, notes } = accept(judge(invariants, recording, expectations), waivers, overrides, request.today)
+  const { verdicts, notes } = accept(judge(invariants, recording, expectations), waivers, overrides, today)
   const told = verdicts
     .filter(({ invariant, subject }) => selected.has(invariant.id) && (nodes.length === 0 || nodes.includes(subject)))
     .map(verdict => record(verdict, recording))

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { readVarsFile } from '../expectations/inventory/vars-file.ts'
 import type { Overrides } from '../expectations/overrides.ts'
-import { UserError } from '../recording/errors.ts'
+import { firstIssue, UserError } from '../recording/errors.ts'
 import type { Verdict } from './verdict.ts'
 
 const waiver = z.strictObject({
@@ -27,10 +27,7 @@ export function readWaivers(text: string, file: string, knownIds: ReadonlySet<st
   return entries.map((entry: unknown, index) => {
     const result = waiver.safeParse(entry)
     if (!result.success) {
-      const issue = result.error.issues[0]
-      throw new UserError(
-        `${file}: waiver ${index + 1}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}.`,
-      )
+      throw new UserError(`${file}: waiver ${index + 1}: ${firstIssue(result.error)}.`)
     }
     if (!/^\d{4}-\d\d-\d\d$/.test(result.data.expires) || Number.isNaN(Date.parse(result.data.expires))) {
       throw new UserError(`${file}: waiver ${index + 1}: expires: ${result.data.expires} is no date. Write YYYY-MM-DD.`)

@@ -24,16 +24,11 @@ invariant('cri-service', {
     check.equal('LimitNOFILE', unit.get('LimitNOFILE'), Number.isFinite(limit) ? String(limit) : 'infinity')
   },
   refutedBy: {
-    'it is not enabled': edit =>
-      edit.output('systemctl-show-containerd', text => text.replace('UnitFileState=enabled', 'UnitFileState=disabled')),
-    'it failed': edit =>
-      edit.output('systemctl-show-containerd', text => text.replace('ActiveState=active', 'ActiveState=failed')),
-    'it is not restarted': edit =>
-      edit.output('systemctl-show-containerd', text => text.replace('Restart=always', 'Restart=no')),
-    'a low file limit': edit =>
-      edit.output('systemctl-show-containerd', text => text.replace(/LimitNOFILE=\d+/, 'LimitNOFILE=1024')),
-    'control groups are not delegated': edit =>
-      edit.output('systemctl-show-containerd', text => text.replace('Delegate=yes', 'Delegate=no')),
+    'it is not enabled': edit => edit.unit('containerd', 'UnitFileState', 'disabled'),
+    'it failed': edit => edit.unit('containerd', 'ActiveState', 'failed'),
+    'it is not restarted': edit => edit.unit('containerd', 'Restart', 'no'),
+    'a low file limit': edit => edit.unit('containerd', 'LimitNOFILE', '1024'),
+    'control groups are not delegated': edit => edit.unit('containerd', 'Delegate', 'no'),
   },
 })
 

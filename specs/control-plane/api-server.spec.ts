@@ -1,3 +1,4 @@
+import { kubernetesVersion } from '../../helpers/expectations/expectations.ts'
 import { controlPlanes, plane, wholeCluster } from '../../helpers/invariant/invariant.ts'
 import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
@@ -103,7 +104,7 @@ invariant('cp-apiserver-all-addresses', {
   correction: 'Other addresses of the host (a NAT interface) are not among the evidence.',
   judge: ({ want, node, check }) => {
     for (const id of ['curl-local-version', 'curl-self-version', 'curl-localhost-verified']) {
-      check.equal(`/version by ${id}`, node.apiVersion(id).gitVersion, `v${want.kube_version.replace(/^v/, '')}`)
+      check.equal(`/version by ${id}`, node.apiVersion(id).gitVersion, `v${kubernetesVersion(want)}`)
     }
   },
   refutedBy: {
@@ -164,7 +165,7 @@ invariant('cp-version-uniform', {
         check.equal(
           `${host} as ${node.name} sees it`,
           node.apiVersion(`curl-version-${cluster.mainAccessIp(host)}`).gitVersion,
-          `v${want.kube_version.replace(/^v/, '')}`,
+          `v${kubernetesVersion(want)}`,
         )
       }
     }

@@ -1,3 +1,4 @@
+import { kubernetesVersion } from '../../helpers/expectations/expectations.ts'
 import { allNodes, controlPlanes, plane, wholeCluster, topology } from '../../helpers/invariant/invariant.ts'
 import { issue, kubespray, remedy } from '../../helpers/invariant/remedy.ts'
 
@@ -17,7 +18,7 @@ invariant('cp-kubeadm-config-file', {
     check.equal('apiVersion', config.apiVersion, `kubeadm.k8s.io/${want.kubeadm_config_api_version}`)
     check.equal('controlPlaneEndpoint', config.get('controlPlaneEndpoint'), `${address}:${want.kube_apiserver_port}`)
     check.equal('localAPIEndpoint.advertiseAddress', init.get('localAPIEndpoint.advertiseAddress'), address)
-    check.equal('kubernetesVersion', config.get('kubernetesVersion'), `v${want.kube_version.replace(/^v/, '')}`)
+    check.equal('kubernetesVersion', config.get('kubernetesVersion'), `v${kubernetesVersion(want)}`)
     check.equal('mode', node.fileStatus(`${want.kube_config_dir}/kubeadm-config.yaml`).mode, '0640')
   },
   refutedBy: {
@@ -45,7 +46,7 @@ invariant('cp-kubeadm-config-cm', {
     const config = cluster.api.kubeadmConfig
     check.includes('API servers', cluster.apiServerAddresses, [String(config.get('controlPlaneEndpoint'))])
     check.equal('certificatesDir', config.get('certificatesDir'), want.kube_cert_dir)
-    check.equal('kubernetesVersion', config.get('kubernetesVersion'), `v${want.kube_version.replace(/^v/, '')}`)
+    check.equal('kubernetesVersion', config.get('kubernetesVersion'), `v${kubernetesVersion(want)}`)
     check.equal('clusterName', config.get('clusterName'), want.cluster_name)
     check.equal('networking.podSubnet', config.get('networking.podSubnet'), want.kube_pods_subnet)
     check.equal('networking.serviceSubnet', config.get('networking.serviceSubnet'), want.kube_service_subnets)

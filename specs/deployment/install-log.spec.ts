@@ -1,3 +1,4 @@
+import { kubernetesVersion } from '../../helpers/expectations/expectations.ts'
 import { controller, plane, topology } from '../../helpers/invariant/invariant.ts'
 import { kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
@@ -226,7 +227,7 @@ invariant('log-complete', {
     const { recap, profiled } = cluster.controller.installLog
     check.atLeast('hosts in the recap', recap.length, 1)
     check.equal('the task profile behind the recap', profiled, true)
-    const version = `v${want.kube_version.replace(/^v/, '')}`
+    const version = `v${kubernetesVersion(want)}`
     check.that(
       'the Kubernetes version in the log',
       cluster.controller.installLogText.includes(version),

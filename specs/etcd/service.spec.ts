@@ -39,11 +39,9 @@ invariant('etcd-unit', {
     )
   },
   refutedBy: {
-    'it failed': edit =>
-      edit.output('systemctl-show-etcd', text => text.replace('ActiveState=active', 'ActiveState=failed')),
-    'it is not enabled': edit =>
-      edit.output('systemctl-show-etcd', text => text.replace('UnitFileState=enabled', 'UnitFileState=disabled')),
-    'it restarted': edit => edit.output('systemctl-show-etcd', text => text.replace('NRestarts=0', 'NRestarts=7')),
+    'it failed': edit => edit.unit('etcd', 'ActiveState', 'failed'),
+    'it is not enabled': edit => edit.unit('etcd', 'UnitFileState', 'disabled'),
+    'it restarted': edit => edit.unit('etcd', 'NRestarts', '7'),
     'another environment file': edit =>
       edit.output('systemctl-show-etcd', text => text.replace('/etc/etcd.env', '/etc/default/etcd')),
     'another binary': edit =>
@@ -77,8 +75,7 @@ invariant('etcd-not-elsewhere', {
     )
   },
   refutedBy: {
-    'the unit is active': edit =>
-      edit.output('systemctl-show-etcd', text => text.replace('ActiveState=inactive', 'ActiveState=active')),
+    'the unit is active': edit => edit.unit('etcd', 'ActiveState', 'active'),
     'something listens on 2379': edit =>
       edit.output(
         'ss-listen',

@@ -1,7 +1,7 @@
 import { allNodes, controller, controlPlanes, etcdMembers, plane, workers } from '../../helpers/invariant/invariant.ts'
 import type { Cluster } from '../../helpers/evidence/cluster.ts'
 import type { NodeFacts } from '../../helpers/evidence/node-facts.ts'
-import type { Values } from '../../helpers/expectations/expectations.ts'
+import { kubernetesVersion, type Values } from '../../helpers/expectations/expectations.ts'
 import { kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
 const invariant = plane('host')
@@ -13,7 +13,7 @@ const architecture = (node: NodeFacts) =>
 /** What Kubespray downloads to a node of either kind, by the names that it gives the files. */
 function artefacts(node: NodeFacts, want: Values, cluster: Cluster): string[] {
   const arch = architecture(node)
-  const kube = cluster.release.versionsHaveV ? `v${want.kube_version.replace(/^v/, '')}` : want.kube_version
+  const kube = cluster.release.versionsHaveV ? `v${kubernetesVersion(want)}` : want.kube_version
   const common = [
     `cni-plugins-linux-${arch}-${want.cni_version}.tgz`,
     `containerd-${want.containerd_version}-linux-${arch}.tar.gz`,
@@ -103,7 +103,7 @@ invariant('bin-kube-version', {
   source: [downloads],
   fix: remedy.binaries,
   judge: ({ cluster, node, want, check }) => {
-    const version = want.kube_version.replace(/^v/, '')
+    const version = kubernetesVersion(want)
     for (const program of ['kubelet', 'kubeadm', ...(cluster.isControlPlane(node.name) ? ['kubectl'] : [])]) {
       check.equal(program, node.version(program), version)
     }

@@ -1,4 +1,4 @@
-import { inNetwork, networksOverlap, prefixLength } from '../../helpers/expectations/expectations.ts'
+import { kubernetesVersion, inNetwork, networksOverlap, prefixLength } from '../../helpers/expectations/expectations.ts'
 import { allNodes, controller, controlPlanes, plane, wholeCluster, workers } from '../../helpers/invariant/invariant.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
@@ -304,7 +304,7 @@ invariant('var-kube-version-supported', {
   correction:
     "A version may also be supported by checksums that the inventory brings (kubelet_checksums): the resolved variable counts, not the release's list alone.",
   judge: ({ cluster, want, check }) => {
-    const version = want.kube_version.replace(/^v/, '')
+    const version = kubernetesVersion(want)
     const numbers = (text: string) => text.replace(/^v/, '').split('.').map(Number)
     const atMost = (a: string, b: string) =>
       numbers(a).reduce((order, part, index) => order || part - (numbers(b)[index] ?? 0), 0) <= 0

@@ -1,3 +1,4 @@
+import { kubernetesVersion } from '../../helpers/expectations/expectations.ts'
 import { plane, workers, topology } from '../../helpers/invariant/invariant.ts'
 import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
@@ -113,7 +114,7 @@ invariant('lb-api-through', {
       'curl-local-version-verified',
       'curl-localhost-verified',
     ]) {
-      check.equal(`gitVersion by ${id}`, node.apiVersion(id).gitVersion, `v${want.kube_version.replace(/^v/, '')}`)
+      check.equal(`gitVersion by ${id}`, node.apiVersion(id).gitVersion, `v${kubernetesVersion(want)}`)
     }
   },
   refutedBy: {

@@ -1,3 +1,4 @@
+import { kubernetesVersion } from '../../helpers/expectations/expectations.ts'
 import { allNodes, plane, wholeCluster, workers, topology } from '../../helpers/invariant/invariant.ts'
 import type { Edit } from '../../helpers/invariant/edit.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
@@ -78,7 +79,7 @@ invariant('kp-pods', {
     check.equal(
       'image',
       set?.spec.template.spec.containers[0]?.image,
-      `${want.kube_image_repo}/kube-proxy:v${want.kube_version.replace(/^v/, '')}`,
+      `${want.kube_image_repo}/kube-proxy:v${kubernetesVersion(want)}`,
     )
   },
   refutedBy: {

@@ -82,12 +82,9 @@ invariant('kl-service', {
     check.equal('/healthz', node.kubeletHealthy, true)
   },
   refutedBy: {
-    'it is not enabled': edit =>
-      edit.output('systemctl-show-kubelet', text => text.replace('UnitFileState=enabled', 'UnitFileState=disabled')),
-    'it failed': edit =>
-      edit.output('systemctl-show-kubelet', text => text.replace('ActiveState=active', 'ActiveState=failed')),
-    'it is not restarted': edit =>
-      edit.output('systemctl-show-kubelet', text => text.replace('Restart=always', 'Restart=no')),
+    'it is not enabled': edit => edit.unit('kubelet', 'UnitFileState', 'disabled'),
+    'it failed': edit => edit.unit('kubelet', 'ActiveState', 'failed'),
+    'it is not restarted': edit => edit.unit('kubelet', 'Restart', 'no'),
     'its unit is open': edit => edit.status('/etc/systemd/system/kubelet.service', { mode: '0644' }),
     'it is unhealthy': edit =>
       edit.output('curl-kubelet-healthz', () => '[+]ping ok\n[-]syncloop failed: reason withheld\n'),

@@ -1,3 +1,4 @@
+import { kubernetesVersion } from '../../helpers/expectations/expectations.ts'
 import { allNodes, plane, wholeCluster } from '../../helpers/invariant/invariant.ts'
 import { kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
@@ -14,7 +15,7 @@ invariant('node-ready', {
     const found = cluster.api.nodes.find(({ metadata }) => metadata.name === cluster.nodeName(node.name))
     check.equal('the Node', found?.metadata.name, cluster.nodeName(node.name))
     check.equal('condition Ready', found?.status.conditions.find(({ type }) => type === 'Ready')?.status, 'True')
-    check.equal('kubeletVersion', found?.status.nodeInfo.kubeletVersion, `v${want.kube_version.replace(/^v/, '')}`)
+    check.equal('kubeletVersion', found?.status.nodeInfo.kubeletVersion, `v${kubernetesVersion(want)}`)
     check.equal(
       'InternalIP',
       found?.status.addresses.find(({ type }) => type === 'InternalIP')?.address,

@@ -1,3 +1,4 @@
+import { kubernetesVersion } from '../../helpers/expectations/expectations.ts'
 import { controller, plane } from '../../helpers/invariant/invariant.ts'
 import { issue, kubespray, remedy, seed } from '../../helpers/invariant/remedy.ts'
 
@@ -147,7 +148,7 @@ invariant('adm-all-apis', {
   source: [seed('API server access')],
   fix: remedy.adminKubeconfig,
   judge: ({ cluster, want, check }) => {
-    const version = `v${want.kube_version.replace(/^v/, '')}`
+    const version = `v${kubernetesVersion(want)}`
     for (const host of cluster.expectations.controlPlanes) {
       for (const name of [cluster.mainAccessIp(host), host])
         check.equal(`/version of ${name}`, cluster.controller.apiVersion(name).gitVersion, version)
