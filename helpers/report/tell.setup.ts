@@ -1,21 +1,16 @@
-import { readFileSync } from 'node:fs'
-import { describe, inject, test } from 'vitest'
+import { describe, test } from 'vitest'
 import { onDeclare } from '../invariant/invariant.ts'
 import { testName } from './allure-result.ts'
 import { note } from './note.ts'
-import { isAdvice, isFailure, isUnknown, type Report, type VerdictRecord } from './records.ts'
+import { isAdvice, isFailure, isUnknown, type VerdictRecord } from './records.ts'
+import { toldVerdicts } from './told-verdicts.ts'
 
 /**
  * Runs before each spec: turns every invariant that it declares into one test for each subject. The judging is done, once and
  * purely (helpers/verdict); a test tells its verdict to vitest, and so to JUnit and Allure.
  */
-const verdicts = new Map<string, VerdictRecord[]>()
-for (const verdict of (JSON.parse(readFileSync(inject('verdictsFile'), 'utf8')) as Report).verdicts) {
-  verdicts.set(verdict.id, [...(verdicts.get(verdict.id) ?? []), verdict])
-}
-
 onDeclare(({ id, plane }) => {
-  const own = verdicts.get(id) ?? []
+  const own = toldVerdicts.get(id) ?? []
   if (own.length === 0) return
   describe(plane, () => {
     for (const verdict of own) test(testName(verdict), ({ skip, annotate }) => tell(verdict, { skip, annotate }))
