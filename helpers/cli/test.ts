@@ -6,16 +6,18 @@ import { summary } from '../report/summary.ts'
 import { terminal } from '../report/terminal.ts'
 import { run } from '../verdict/run.ts'
 import { main, options, shippedRecording } from './command.ts'
+import { INTERRUPTED, liveKinds, liveOnly, liveUsage, recordLive } from './live-options.ts'
 
 const usage = `npm test -- [options]
 
-Judges the recorded evidence of a Kubespray cluster against every documented invariant, tells what is wrong and
-how to fix it, and leaves an HTML report, JUnit, verdicts.json and summary.md. Without options it judges the
-healthy recording that ships with the suite (${shippedRecording}).
+Judges a Kubespray cluster against every documented invariant, tells what is wrong and how to fix it, and leaves
+an HTML report, JUnit, verdicts.json and summary.md. With --inventory it reads the running cluster first and
+leaves the recording beside the report. Without options it judges the healthy recording that ships with the
+suite (${shippedRecording}).
 
-  --recording DIR   the recording to judge
-  --inventory PATH  judge it by this Ansible inventory (INI, YAML, a folder, or the output of
-                    ansible-inventory --list) instead of the one recorded with it
+  --recording DIR   judge this recording instead of a running cluster
+  --inventory PATH  the Ansible inventory of the cluster (INI, YAML, a folder, or the output of
+                    ansible-inventory --list); with --recording: judge by it instead of the recorded one
   --only NAME       only the invariants of this id, plane or severity (may be given again)
   --node NAME       only this node (may be given again)
   --waivers FILE    failures that you accept for a while: id, reason, expires, and node for one node only
@@ -25,23 +27,22 @@ healthy recording that ships with the suite (${shippedRecording}).
   --report KIND     html (default) or minimal: verdicts.json and summary.md only
   --help            this text
 
+${liveUsage}
 Exit status: 0 the cluster conforms, 1 it does not, 2 there is not enough evidence to say, 3 the suite could
-not start (a wrong option, an unreadable inventory or recording).
+not start (a wrong option, an unreadable inventory or recording), 130 interrupted by Ctrl-C.
 `
 
 await main(usage, async () => {
   const given = options(usage, {
+    ...liveKinds,
     recording: 'string',
-    inventory: 'string',
     only: 'strings',
     node: 'strings',
     waivers: 'string',
-    overrides: 'string',
     out: 'string',
     report: 'string',
   })
   const {
-    recording = shippedRecording,
     inventory,
     only,
     node,
@@ -55,9 +56,20 @@ await main(usage, async () => {
     throw new UserError(`${rest[0] ?? ''}: not an option. npm test -- --help shows them; mind the -- before options.`)
   if (!['html', 'minimal'].includes(kind)) throw new UserError(`--report ${kind}: give html or minimal.`)
   writable(out)
+  const isLive = given.recording === undefined && (inventory !== undefined || liveOnly(given).length > 0)
+  if (!isLive && liveOnly(given).length > 0)
+    throw new UserError(`--${liveOnly(given)[0] ?? ''}: only a running cluster is read with it; leave out --recording.`)
+  const recording = isLive ? join(out, 'recording') : (given.recording ?? shippedRecording)
+  if (isLive) {
+    const { complete } = await recordLive(given, recording, true)
+    if (!complete) {
+      console.error(`interrupted: ${recording} holds what was read until then. npm test -- --recording ${recording} judges it.`)
+      return INTERRUPTED
+    }
+  }
   const report = await run({
     recording,
-    inventory,
+    inventory: isLive ? undefined : inventory,
     only,
     nodes: node,
     waivers,
@@ -72,9 +84,10 @@ await main(usage, async () => {
     const { html, junit } = await writeHtml(report, verdicts, out)
     console.log(`\nHTML ${html}   JUnit ${junit}   ${verdicts}   ${join(out, 'summary.md')}`)
   } else console.log(`\n${verdicts}   ${join(out, 'summary.md')}`)
-  if (given.recording === undefined) {
+  if (isLive) console.log(`recording: ${recording}`)
+  else if (given.recording === undefined) {
     console.log(
-      `\nThis was the healthy recording that ships with the suite. To judge a cluster of yours: npm test -- --recording DIR (README, "Your own cluster").`,
+      `\nThis was the healthy recording that ships with the suite. To judge a cluster of yours: npm test -- --inventory PATH (README, "Your own cluster").`,
     )
   }
   return report.exitCode

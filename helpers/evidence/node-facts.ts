@@ -36,6 +36,12 @@ export class NodeFacts {
     return this.#reader.text(collectionSource(this.name), host.collection).unreachable
   }
 
+  /** Why collecting ended on the node before everything was read; undefined where it did not. */
+  get cut() {
+    const collected = this.#reader.text(collectionSource(this.name), host.collection)
+    return collected.unreachable === undefined ? collected.cut : undefined
+  }
+
   // Files, at the places that Kubespray's variables give them.
   get nginxConf() {
     return this.#reader.file(this.name, `${this.#want.nginx_config_dir}/nginx.conf`, nginxConf)
@@ -288,7 +294,7 @@ export class NodeFacts {
   }
   /** Exit status of `ls /usr/bin/runc`. */
   get strayRunc() {
-    return this.#reader.exitCode(this.name, 'stray-runc')
+    return this.#reader.exitCode(this.name, 'stray-runc', [0, 1, 2])
   }
 
   // Versions and digests of what is installed.
@@ -335,9 +341,9 @@ export class NodeFacts {
   get balancerHealthExit() {
     return this.#reader.exitCode(this.name, 'curl-lb-healthz')
   }
-  /** Exit status of `nginx -t` in the container. */
+  /** Exit status of `nginx -t` in the container: 0, or 1 where nginx refuses its configuration. */
   get nginxTest() {
-    return this.#reader.exitCode(this.name, 'nginx-test')
+    return this.#reader.exitCode(this.name, 'nginx-test', [0, 1])
   }
   balancerLog() {
     return this.#reader.text(`api/log-${this.#want.loadbalancer_apiserver_pod_name}-${this.name}.txt`, nginxLog)

@@ -55,12 +55,15 @@ export class Reader {
     return this.#parse(source, evidence, parse, `${id} on ${node}`)
   }
 
-  /** How a command ended, whatever it printed. */
-  exitCode(node: string, id: string): number {
+  /** How a command ended, whatever it printed. A status other than those allowed says that the command did not do its work. */
+  exitCode(node: string, id: string, exitCodes?: readonly number[]): number {
     const source = `nodes/${node}/commands/${id}`
     const { exitCode } = this.#command(source, node, id)
     if (exitCode === null || !Number.isInteger(exitCode) || exitCode < 0 || exitCode > 255) {
       throw new Indeterminate(source, `${id} on ${node} has no exit status`)
+    }
+    if (exitCodes !== undefined && !exitCodes.includes(exitCode)) {
+      throw new Indeterminate(source, `${id} on ${node} ended with exit status ${exitCode}`)
     }
     return exitCode
   }
@@ -148,7 +151,10 @@ export class Reader {
   #get(source: Source, otherwise: string): Evidence {
     const evidence = this.recording.get(source)
     this.#cite(source, evidence)
-    if (evidence === undefined) throw new Indeterminate(source, otherwise)
+    if (evidence === undefined) {
+      const reason = this.recording.manifest.missing?.[source]
+      throw new Indeterminate(source, reason === undefined ? otherwise : `${otherwise}: ${reason}`)
+    }
     return evidence
   }
 

@@ -19,11 +19,14 @@ export const clock = parser(text => {
 export const collection = json(
   z.union([
     z.object({ unreachable: z.string() }),
-    z.object({ startedAt: z.number(), finishedAt: z.number() }).transform(({ startedAt, finishedAt }) => ({
-      unreachable: undefined,
-      startedAt: startedAt * 1000,
-      finishedAt: finishedAt * 1000,
-    })),
+    z
+      .object({ startedAt: z.number(), finishedAt: z.number(), cut: z.string().optional() })
+      .transform(({ startedAt, finishedAt, cut }) => ({
+        unreachable: undefined,
+        startedAt: startedAt * 1000,
+        finishedAt: finishedAt * 1000,
+        cut,
+      })),
   ]),
 )
 

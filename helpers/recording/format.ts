@@ -40,6 +40,8 @@ export const nodeIndex = z.strictObject({
   /** Seconds since the epoch by the collecting machine's clock. */
   startedAt: z.number(),
   finishedAt: z.number(),
+  /** Why collecting ended before everything was read: what arrived until then is kept. */
+  cut: z.string().optional(),
   commands: z.record(z.string(), commandEntry),
   files: z.record(z.string(), fileEntry),
 })
@@ -56,6 +58,8 @@ export const manifestSchema = z.strictObject({
   /** False where collecting was interrupted: what lacks is indeterminate. */
   complete: z.boolean(),
   nodes: z.record(z.string(), z.strictObject({ unreachable: z.string().optional() })),
+  /** Why a source that was asked for is not in the recording: refused, not run for want of root, timed out. */
+  missing: z.record(z.string(), z.string()).optional(),
   /** SHA-256 of every other file of the recording. */
   digests: z.record(z.string(), z.string()),
 })

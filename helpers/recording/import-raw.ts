@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { z } from 'zod'
+import { apiText } from './api-text.ts'
 import { UserError } from './errors.ts'
 import { type NodeContent, writeRecording } from './write.ts'
 
@@ -123,21 +124,11 @@ function readTexts(raw: string, folder: string): Record<string, string> {
     const file = join(entry.parentPath, entry.name)
     const bytes = readFileSync(file)
     const path = relative(raw, file)
-    if (path.endsWith('.gz')) texts[path.slice(0, -3)] = gunzipSync(bytes).toString('utf8')
-    else if (folder === 'api') Object.assign(texts, apiText(path, bytes.toString('utf8')))
-    else texts[path] = bytes.toString('utf8')
+    const text = path.endsWith('.gz') ? gunzipSync(bytes).toString('utf8') : bytes.toString('utf8')
+    if (folder === 'api' && /^\s*\{/.test(text)) texts[path.replace(/\.txt$/, '.json')] = apiText(text)
+    else texts[path.replace(/\.gz$/, '')] = text
   }
   return texts
-}
-
-/** API answers are written one value a line, so that git can compare them and a citation can name the line. */
-function apiText(path: string, text: string): Record<string, string> {
-  if (!/^\s*\{/.test(text)) return { [path]: text }
-  const json = JSON.parse(text, (key, value: unknown) => {
-    if (key.startsWith('jws-kubeconfig-')) return 'REDACTED'
-    return key === 'managedFields' ? undefined : value
-  }) as unknown
-  return { [path.replace(/\.txt$/, '.json')]: `${JSON.stringify(json, null, 1)}\n` }
 }
 
 function refuseSecrets(where: string, text: string): void {

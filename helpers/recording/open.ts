@@ -110,7 +110,7 @@ function readNode(
   }
   evidence.set(collectionSource(node), {
     kind: 'text',
-    content: JSON.stringify({ startedAt: index.startedAt, finishedAt: index.finishedAt }),
+    content: JSON.stringify({ startedAt: index.startedAt, finishedAt: index.finishedAt, cut: index.cut }),
   })
 }
 

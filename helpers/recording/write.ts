@@ -17,6 +17,7 @@ import type { Recording } from './recording.ts'
 export interface NodeContent {
   readonly startedAt: number
   readonly finishedAt: number
+  readonly cut?: string | undefined
   readonly commands: Readonly<Record<string, Omit<CommandEvidence, 'kind'>>>
   readonly files: Readonly<Record<string, Omit<FileEvidence, 'kind'>>>
 }
@@ -30,41 +31,68 @@ export interface RecordingContent {
 }
 
 /**
- * Writes a recording beside its final place and moves it there when it is whole, the manifest last.
- * @throws UserError where the folder exists and is not empty.
+ * A recording that is being written beside its final place, node by node, and is moved there when it is whole, its
+ * manifest last. What was given to it is on disk: it holds only digests.
  */
-export function writeRecording(dir: string, content: RecordingContent): void {
-  if (existsSync(dir) && readdirSync(dir).length > 0) {
-    throw new UserError(`${dir}: exists and is not empty. Give a new folder, or remove it first.`)
+export class RecordingWriter {
+  readonly #dir: string
+  readonly #digests: Record<string, string> = {}
+  readonly #nodes: Record<string, { unreachable?: string }> = {}
+  readonly #folders = new Set<string>()
+
+  /** @throws UserError where the folder exists and is not empty, unless it is to be replaced in the end */
+  constructor(dir: string, { replace = false } = {}) {
+    if (!replace && existsSync(dir) && readdirSync(dir).length > 0) {
+      throw new UserError(`${dir}: exists and is not empty. Give a new folder, or remove it first.`)
+    }
+    this.#dir = dir
+    rmSync(this.#partial, { recursive: true, force: true })
+    mkdirSync(this.#partial, { recursive: true })
   }
-  const partial = `${dir}.partial`
-  rmSync(partial, { recursive: true, force: true })
-  const digests: Record<string, string> = {}
-  const write = (path: string, text: string) => {
-    const file = join(partial, path)
-    mkdirSync(dirname(file), { recursive: true })
+
+  /** A node's evidence, or why it could not be reached. */
+  node(name: string, content: NodeContent | string): void {
+    this.#nodes[name] = typeof content === 'string' ? { unreachable: content } : {}
+    if (typeof content !== 'string') writeNode(name, content, (path, text) => this.#write(path, text))
+  }
+
+  /** An `api/…` or `controller/…` file, or `overrides.yaml`. */
+  text(path: string, text: string): void {
+    this.#write(pathOf(path, undefined), text)
+  }
+
+  finish(manifest: RecordingContent['manifest']): void {
+    const whole: Manifest = {
+      format: FORMAT,
+      ...manifest,
+      nodes: this.#nodes,
+      digests: Object.fromEntries(Object.entries(this.#digests).sort(([a], [b]) => (a < b ? -1 : 1))),
+    }
+    writeFileSync(join(this.#partial, 'manifest.json'), `${JSON.stringify(whole, null, 2)}\n`)
+    rmSync(this.#dir, { recursive: true, force: true })
+    renameSync(this.#partial, this.#dir)
+  }
+
+  get #partial(): string {
+    return `${this.#dir}.partial`
+  }
+
+  #write(path: string, text: string): void {
+    const file = join(this.#partial, path)
+    const folder = dirname(file)
+    if (!this.#folders.has(folder)) mkdirSync(folder, { recursive: true })
+    this.#folders.add(folder)
     writeFileSync(file, text)
-    digests[path] = createHash('sha256').update(text).digest('hex')
+    this.#digests[path] = createHash('sha256').update(text).digest('hex')
   }
-  for (const [name, node] of Object.entries(content.nodes)) {
-    if (typeof node !== 'string') writeNode(name, node, write)
-  }
-  for (const [path, text] of Object.entries(content.texts)) write(pathOf(path, undefined), text)
-  const manifest: Manifest = {
-    format: FORMAT,
-    ...content.manifest,
-    nodes: Object.fromEntries(
-      Object.entries(content.nodes).map(([name, node]) => [
-        name,
-        typeof node === 'string' ? { unreachable: node } : {},
-      ]),
-    ),
-    digests: Object.fromEntries(Object.entries(digests).sort(([a], [b]) => (a < b ? -1 : 1))),
-  }
-  mkdirSync(partial, { recursive: true })
-  writeFileSync(join(partial, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`)
-  rmSync(dir, { recursive: true, force: true })
-  renameSync(partial, dir)
+}
+
+/** Writes a whole recording. @throws UserError where the folder exists and is not empty */
+export function writeRecording(dir: string, { manifest, nodes, texts }: RecordingContent): void {
+  const writer = new RecordingWriter(dir)
+  for (const [name, node] of Object.entries(nodes)) writer.node(name, node)
+  for (const [path, text] of Object.entries(texts)) writer.text(path, text)
+  writer.finish(manifest)
 }
 
 function writeNode(name: string, node: NodeContent, write: (path: string, text: string) => void): void {
@@ -80,10 +108,10 @@ function writeNode(name: string, node: NodeContent, write: (path: string, text: 
     files[path] = entry
     if (content !== undefined) write(pathOf(fileSource(name, path), undefined), content)
   }
-  const { startedAt, finishedAt } = node
+  const { startedAt, finishedAt, cut } = node
   write(
     `nodes/${name}/node.json`,
-    `${JSON.stringify({ node: name, startedAt, finishedAt, commands, files }, null, 2)}\n`,
+    `${JSON.stringify({ node: name, startedAt, finishedAt, cut, commands, files }, null, 2)}\n`,
   )
 }
 
@@ -102,8 +130,9 @@ export function saveRecording(dir: string, recording: Recording): void {
   )
   const overrides = join(recording.dir, 'overrides.yaml')
   if (existsSync(overrides)) texts['overrides.yaml'] = readFileSync(overrides, 'utf8')
-  const { suite, recordedAt, apiReadAt, target, complete } = recording.manifest
-  writeRecording(dir, { manifest: { suite, recordedAt, apiReadAt, target, complete }, nodes, texts })
+  const { suite, recordedAt, apiReadAt, target, complete, missing } = recording.manifest
+  const manifest = { suite, recordedAt, apiReadAt, target, complete, ...(missing === undefined ? {} : { missing }) }
+  writeRecording(dir, { manifest, nodes, texts })
 }
 
 function nodeContent(recording: Recording, name: string): NodeContent {

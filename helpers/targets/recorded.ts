@@ -8,9 +8,9 @@ import { gitDescription } from '../facts/versions.ts'
 import { UserError } from '../recording/errors.ts'
 import type { Recording } from '../recording/recording.ts'
 
-const INVENTORY = 'controller/inventory/'
-const EXTRA_VARS = 'controller/extra-vars.yaml'
-const RELEASE = 'controller/kubespray-version.txt'
+export const INVENTORY = 'controller/inventory/'
+export const EXTRA_VARS = 'controller/extra-vars.yaml'
+export const RELEASE = 'controller/kubespray-version.txt'
 
 /** Sources of a recording that expectations are made of, rather than evidence. */
 export function isInput(source: string): boolean {
@@ -25,10 +25,28 @@ export function isInput(source: string): boolean {
 export function expectationsFor(recording: Recording, overrides: Overrides, inventoryPath?: string): Expectations {
   const files = inventoryPath === undefined ? recordedInventory(recording) : inventoryOnDisk(inventoryPath)
   const extraVars = recording.get(EXTRA_VARS)
-  const inventory = Inventory.read({
-    ...files,
-    extraVars: extraVars?.kind === 'text' ? [{ path: EXTRA_VARS, text: extraVars.content }] : [],
-  })
+  const version = recording.get(RELEASE)
+  return expectationsOf(
+    {
+      ...files,
+      extraVars: extraVars?.kind === 'text' ? [{ path: EXTRA_VARS, text: extraVars.content }] : [],
+    },
+    version?.kind === 'text' ? version.content : undefined,
+    overrides,
+  )
+}
+
+/**
+ * What a cluster should look like by an inventory and the release that deployed it.
+ * @param version `git describe --tags` in the Kubespray checkout
+ * @throws UserError that names the file, line, group or option
+ */
+export function expectationsOf(
+  files: InventoryFiles,
+  version: string | undefined,
+  overrides: Overrides,
+): Expectations {
+  const inventory = Inventory.read(files)
   for (const group of ['kube_control_plane', 'etcd', 'kube_node']) {
     if (inventory.members(group).length === 0) {
       throw new UserError(
@@ -36,7 +54,7 @@ export function expectationsFor(recording: Recording, overrides: Overrides, inve
       )
     }
   }
-  return new Expectations(inventory, releaseOf(recording, overrides), overrides)
+  return new Expectations(inventory, releaseOf(version, overrides), overrides)
 }
 
 /** The overrides that lie in a recording. */
@@ -45,9 +63,8 @@ export function recordedOverrides(recording: Recording): Overrides {
   return existsSync(path) ? readOverrides(readFileSync(path, 'utf8'), path) : noOverrides
 }
 
-function releaseOf(recording: Recording, overrides: Overrides) {
-  const evidence = recording.get(RELEASE)
-  const described = evidence?.kind === 'text' ? gitDescription(evidence.content) : undefined
+function releaseOf(version: string | undefined, overrides: Overrides) {
+  const described = version === undefined ? undefined : gitDescription(version)
   const tag = overrides.release ?? (described?.ok ? described.value.tag : undefined)
   if (tag === undefined) return undefined
   const known = release(tag)
@@ -72,7 +89,8 @@ function recordedInventory(recording: Recording): Omit<InventoryFiles, 'extraVar
   return split(texts)
 }
 
-function inventoryOnDisk(path: string): Omit<InventoryFiles, 'extraVars'> {
+/** The files of an inventory on disk, by path relative to its folder. @throws UserError */
+export function inventoryOnDisk(path: string): Omit<InventoryFiles, 'extraVars'> {
   if (!existsSync(path))
     throw new UserError(`${path}: no such inventory. Give the inventory file of the cluster, or its folder.`)
   const folder = statSync(path).isDirectory() ? path : dirname(path)

@@ -143,14 +143,19 @@ invariant('inv-pure-worker', {
 })
 
 invariant('inv-node-recorded', {
-  title: 'The node answered when the evidence was collected',
+  title: 'The node answered all that it was asked when the evidence was collected',
   on: allNodes,
   severity: 'blocker',
   because: 'Nothing can be said of a node that could not be reached, and whoever can not reach it may not be alone.',
   source: ['The recording (manifest.json)'],
   fix: "Mend what the reason says (network, sshd, credentials, the inventory's ansible_host), and record again.",
-  judge: ({ node, check }) => check.that('the node', node.unreachable === undefined, node.unreachable, 'reached'),
+  judge: ({ node, check }) => {
+    check.that('the node', node.unreachable === undefined, node.unreachable, 'reached')
+    check.that('collecting', node.cut === undefined, node.cut, 'ended with all that was asked for')
+  },
   refutedBy: {
+    'it stalled half way': edit =>
+      edit.text(collectionSource(edit.node), text => text.replace('}', ',"cut":"it stalled: nothing arrived for 30 s"}')),
     'it could not be reached': {
       edit: edit => edit.text(collectionSource(edit.node), () => '{"unreachable":"connect ECONNREFUSED 192.0.2.1:22"}'),
       also: ['os-time-sync'],
