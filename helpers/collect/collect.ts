@@ -29,6 +29,8 @@ export interface CollectRequest {
   /** The recording's folder; one that lies there is replaced where `replace` says so. */
   readonly out: string
   readonly replace?: boolean
+  /** This machine's clock, in milliseconds since the epoch. */
+  readonly now?: () => number
   /** Is told of each machine as it ends. */
   readonly onProgress: (line: string) => void
 }
@@ -45,7 +47,7 @@ export interface Collected {
  * @throws UserError where the folder can not be written
  */
 export async function collect(request: CollectRequest, signal: AbortSignal): Promise<Collected> {
-  const { expectations, machines, forks, limits, onProgress } = request
+  const { expectations, machines, forks, limits, onProgress, now = Date.now } = request
   setMaxListeners(0, signal)
   const writer = new RecordingWriter(request.out, { replace: request.replace ?? false })
   const missing: Record<string, string> = {}
@@ -64,7 +66,7 @@ export async function collect(request: CollectRequest, signal: AbortSignal): Pro
       if (signal.aborted) throw new Unreachable('collecting was interrupted')
       connection = machine.local ? undefined : await connect(machine, limits.connect, signal)
       const probes = node === undefined ? { commands: [], files: [] } : probesOf(node)
-      const reading = await readMachine(connection, probes, machine.become, limits, signal)
+      const reading = await readMachine(connection, probes, machine.become, limits, signal, now)
       note(name, reading, missing)
       writer.node(name, reading)
       onProgress(`${name}: read in ${seconds(began)}${reading.cut === undefined ? '' : `, in part: ${reading.cut}`}`)
@@ -97,7 +99,7 @@ export async function collect(request: CollectRequest, signal: AbortSignal): Pro
   for (const [path, text] of Object.entries(texts)) writer.text(path, path === 'overrides.yaml' ? text : redact(text))
   writer.finish({
     suite: suiteVersion,
-    recordedAt: new Date().toISOString(),
+    recordedAt: new Date(now()).toISOString(),
     apiReadAt: new Date(readAt).toISOString(),
     target: request.target,
     complete: !signal.aborted,
@@ -158,7 +160,10 @@ async function readController({ controller, limits, onProgress }: CollectRequest
       if (content === undefined) missing[`controller/${name}`] = `${path}: ${absent ?? withheld ?? 'not read'}`
       else texts[`controller/${name}`] = content
     }
-    for (const [what, why] of reading.missing) missing[`controller/${names.get(what) ?? what}`] = why
+    for (const [what, why] of reading.missing) {
+      const name = `controller/${names.get(what) ?? what}`
+      if (texts[name] === undefined) missing[name] ??= why
+    }
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error
     for (const name of names.values()) missing[`controller/${name}`] = `${machine.name}: ${redact(error.message)}`

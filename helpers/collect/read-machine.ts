@@ -16,6 +16,7 @@ export interface Reading extends NodeContent {
 /**
  * Runs the probes of a machine as one script over its connection, or on this machine where there is none.
  * What arrived before a machine stalls, or its connection breaks, is kept; the rest lacks, with the reason.
+ * @param now the collecting machine's clock, in milliseconds since the epoch
  * @throws Unreachable where not even the first frame arrived
  */
 export async function readMachine(
@@ -24,10 +25,11 @@ export async function readMachine(
   become: Become | undefined,
   limits: Limits,
   signal: AbortSignal,
+  now: () => number = Date.now,
 ): Promise<Reading> {
   const nonce = randomBytes(16).toString('hex')
   const reader = new FrameReader(probes, nonce)
-  const startedAt = Date.now() / 1000
+  const startedAt = now() / 1000
   const take = (bytes: Buffer) => {
     reader.feed(bytes)
     return reader.ended
@@ -37,5 +39,5 @@ export async function readMachine(
   if (reader.user === undefined) throw new Unreachable(cut ?? 'the script did not start')
   reader.lacking(cut ?? 'the script did not tell of it')
   const { commands, files, missing } = reader
-  return { startedAt, finishedAt: Date.now() / 1000, commands, files, missing, ...(cut === undefined ? {} : { cut }) }
+  return { startedAt, finishedAt: now() / 1000, commands, files, missing, ...(cut === undefined ? {} : { cut }) }
 }

@@ -36,8 +36,16 @@ export const clearing = `rm -rf ${[...ROOTS, ...OTHER_ROOTS].join(' ')}`
 /** Sets owners, modes and times after the files were laid down. */
 export const settling = 'sh /twin/replay/settle'
 
-/** A recorded node as a tar archive of its file system, with the recorded answers of what needs a live cluster. */
-export async function nodeArchive(recording: Recording, node: string, probes: NodeProbes): Promise<Buffer> {
+/**
+ * A recorded node as a tar archive of its file system, with the recorded answers of what needs a live cluster.
+ * @param behind seconds that its clock is behind the real one, for it to live at the time of the recording
+ */
+export async function nodeArchive(
+  recording: Recording,
+  node: string,
+  probes: NodeProbes,
+  behind: number,
+): Promise<Buffer> {
   const files = new Map<string, string>()
   const links = new Map<string, string>()
   const settle: string[] = []
@@ -51,7 +59,7 @@ export async function nodeArchive(recording: Recording, node: string, probes: No
     const { mode = '0644', owner = 'root', group = 'root', mtime = 0 } = evidence
     settle.push(`set_ '${target}' ${owner}:${group} ${mode} ${mtime}`)
   }
-  const answers = replayed(probes, id => recording.get(commandSource(node, id)))
+  const answers = replayed(probes, behind, id => recording.get(commandSource(node, id)))
   const listed = LISTINGS.flatMap(id => listing(recording.get(commandSource(node, id))))
   const link = recording.get(commandSource(node, 'pki-link'))
   if (textOf(link) !== '') links.set(probes.commands.find(({ id }) => id === 'pki-link')?.command.split(' ').at(-1) ?? '', textOf(link).trim())
@@ -76,16 +84,19 @@ export async function controllerArchive(recording: Recording, probes: NodeProbes
       return found === undefined ? [] : [[path.replace(/^~/, '/root'), textOf(found)] as const]
     }),
   )
-  const answers = replayed(probes, id => (id === 'kubespray-version' ? evidence('kubespray-version.txt') : evidence(id)))
-  return archive(new Map([...files, ...answers, ['/twin/replay/settle', 'rm -f /etc/hosts.gone\n']]))
+  const answers = replayed(probes, 0, id => (id === 'kubespray-version' ? evidence('kubespray-version.txt') : evidence(id)))
+  const settle = probes.files.map(({ path }) => path.replace(/^~/, '/root')).filter(path => !files.has(path))
+  return archive(new Map([...files, ...answers, ['/twin/replay/settle', `rm -f ${settle.join(' ')}\n`]]))
 }
 
 /** What `timeout` looks up: a shell script that maps a command's text to the file with its recorded answer. */
-function replayed(probes: NodeProbes, recorded: (id: string) => Evidence | undefined): Map<string, string> {
+function replayed(probes: NodeProbes, behind: number, recorded: (id: string) => Evidence | undefined): Map<string, string> {
   const files = new Map<string, string>()
   const cases = probes.commands
     .filter(({ id }) => !READS_FILES.has(id))
     .map(({ id, command }, index) => {
+      const pattern = `  '${command.replaceAll("'", `'\\''`)}')`
+      if (id === 'date') return `${pattern} /usr/bin/date -u -d '-${behind} seconds' +%s.%N; exit ;;`
       const evidence = recorded(id)
       const answer = evidence === undefined ? 'none' : `replay/${index}`
       if (evidence !== undefined) {
@@ -93,7 +104,7 @@ function replayed(probes: NodeProbes, recorded: (id: string) => Evidence | undef
         files.set(`/twin/${answer}.stderr`, evidence.kind === 'command' ? evidence.stderr : '')
       }
       const status = evidence?.kind === 'command' ? (evidence.exitCode ?? 1) : 0
-      return `  '${command.replaceAll("'", `'\\''`)}') answer=${answer} status=${status} ;;`
+      return `${pattern} answer=${answer} status=${status} ;;`
     })
   files.set('/twin/answers', ['case $6 in', ...cases, 'esac', ''].join('\n'))
   return files

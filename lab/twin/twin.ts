@@ -78,11 +78,16 @@ export class Twin {
       const archive =
         node === undefined
           ? await controllerArchive(recording, { ...admin, commands: [versionProbe(KUBESPRAY), ...admin.commands] })
-          : await nodeArchive(recording, name, probesOf(node))
+          : await nodeArchive(recording, name, probesOf(node), this.behind / 1000)
       await container.copyContentToContainer([{ content: archive, target: '/twin/state.tar' }])
       const { exitCode, output } = await container.exec(['sh', '-c', `${clearing}; tar -C / -xf /twin/state.tar && ${settling}`])
       if (exitCode !== 0) throw new Error(`${name}: ${output}`)
     }
+  }
+
+  /** Milliseconds that the twin's clocks are behind the real one: it lives when it was recorded. */
+  get behind(): number {
+    return Math.round((Date.now() - this.#recording.recordedAt) / 1000) * 1000
   }
 
   get recording(): Recording {
