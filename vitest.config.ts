@@ -16,6 +16,8 @@ export default defineConfig({
     },
     projects: [
       { test: { name: 'unit', include: ['helpers/**/*.test.ts'], testTimeout: 30_000 } },
+      // Real sshd and a real TLS server, in containers: what needs a Docker daemon is skipped by name where none answers.
+      { test: { name: 'live', include: ['lab/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 300_000 } },
       {
         test: {
           name: 'conformance',

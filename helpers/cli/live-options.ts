@@ -53,7 +53,8 @@ export function liveOnly(given: Given): string[] {
  */
 export async function recordLive(given: Given, out: string, replace: boolean): Promise<Collected> {
   const { inventory, target } = given
-  if (target !== undefined && target !== 'vagrant') throw new UserError(`--target ${target}: the only target that is named is vagrant.`)
+  if (target !== undefined && target !== 'vagrant')
+    throw new UserError(`--target ${target}: the only target that is named is vagrant.`)
   if (inventory === undefined) throw new UserError('give the Ansible inventory of the cluster with --inventory PATH.')
   const stop = new AbortController()
   const interrupted = () => {

@@ -42,16 +42,7 @@ await main(usage, async () => {
     out: 'string',
     report: 'string',
   })
-  const {
-    inventory,
-    only,
-    node,
-    waivers,
-    overrides,
-    out = 'reports',
-    report: kind = 'html',
-    rest,
-  } = given
+  const { inventory, only, node, waivers, overrides, out = 'reports', report: kind = 'html', rest } = given
   if (rest.length > 0)
     throw new UserError(`${rest[0] ?? ''}: not an option. npm test -- --help shows them; mind the -- before options.`)
   if (!['html', 'minimal'].includes(kind)) throw new UserError(`--report ${kind}: give html or minimal.`)
@@ -63,7 +54,9 @@ await main(usage, async () => {
   if (isLive) {
     const { complete } = await recordLive(given, recording, true)
     if (!complete) {
-      console.error(`interrupted: ${recording} holds what was read until then. npm test -- --recording ${recording} judges it.`)
+      console.error(
+        `interrupted: ${recording} holds what was read until then. npm test -- --recording ${recording} judges it.`,
+      )
       return INTERRUPTED
     }
   }

@@ -63,7 +63,11 @@ export async function collectApi(request: ApiRequest): Promise<ApiResult> {
 }
 
 /** Through a control plane's SSH connection to its own API server, with its administrator's kubeconfig, which stays in memory. */
-async function through({ connection, machine }: ApiAccess, config: KubeConfig, request: ApiRequest): Promise<ApiResult> {
+async function through(
+  { connection, machine }: ApiAccess,
+  config: KubeConfig,
+  request: ApiRequest,
+): Promise<ApiResult> {
   const want = request.expectations.values(machine.name)
   config.loadFromString(await adminKubeconfig(connection, machine, `${want.kube_config_dir}/admin.conf`, request))
   const door = await tunnel(connection, '127.0.0.1', want.kube_apiserver_port, request.limits.connect)
@@ -77,7 +81,12 @@ async function through({ connection, machine }: ApiAccess, config: KubeConfig, r
   }
 }
 
-async function adminKubeconfig(connection: Connection, { become }: Machine, path: string, request: ApiRequest): Promise<string> {
+async function adminKubeconfig(
+  connection: Connection,
+  { become }: Machine,
+  path: string,
+  request: ApiRequest,
+): Promise<string> {
   const { limits, signal } = request
   let text = ''
   const take = (bytes: Buffer) => {
@@ -88,7 +97,10 @@ async function adminKubeconfig(connection: Connection, { become }: Machine, path
   const why = await runScript(connection, { text: script, become, limits, signal, take })
   const found = /--begin--\n([\s\S]*)\n--end--\n/.exec(text)?.[1]
   if (why !== undefined || found === undefined) throw new ApiError(why ?? `${path} can not be read`)
-  if (!/^kind: Config$/m.test(found)) throw new ApiError(`${found.trim().split('\n')[0] ?? path}: the API is read with it as root (--become), or give --kubeconfig`)
+  if (!/^kind: Config$/m.test(found))
+    throw new ApiError(
+      `${found.trim().split('\n')[0] ?? path}: the API is read with it as root (--become), or give --kubeconfig`,
+    )
   return found
 }
 

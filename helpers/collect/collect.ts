@@ -134,7 +134,9 @@ async function readApi(request: CollectRequest, doors: readonly Door[], signal: 
   })
   const failed = Object.values(result.missing)
   request.onProgress(
-    failed.length === 0 ? `the API: read in ${seconds(began)}` : `the API: ${failed.length} answers lack: ${failed[0] ?? ''}`,
+    failed.length === 0
+      ? `the API: read in ${seconds(began)}`
+      : `the API: ${failed.length} answers lack: ${failed[0] ?? ''}`,
   )
   return result
 }
@@ -148,14 +150,25 @@ async function readController({ controller, limits, onProgress }: CollectRequest
   let connection: Connection | undefined
   try {
     connection = machine.local ? undefined : await connect(machine, limits.connect, signal)
-    const reading = await readMachine(connection, probes, undefined, { ...limits, silence: 200_000, machine: 600_000 }, signal)
+    const reading = await readMachine(
+      connection,
+      probes,
+      undefined,
+      { ...limits, silence: 200_000, machine: 600_000 },
+      signal,
+    )
     for (const [id, { stdout, stderr, exitCode, timedOut, truncated }] of Object.entries(reading.commands)) {
       const name = `controller/${names.get(id) ?? id}`
       if (exitCode === 0 && !timedOut && !truncated) texts[name] = stdout
-      else missing[name] = timedOut ? 'it did not end within its time limit' : `${stderr.trim().split('\n').at(-1) ?? ''} (exit status ${exitCode ?? 'none'})`
+      else
+        missing[name] = timedOut
+          ? 'it did not end within its time limit'
+          : `${stderr.trim().split('\n').at(-1) ?? ''} (exit status ${exitCode ?? 'none'})`
     }
     for (const [path, { content, absent, withheld }] of Object.entries(reading.files)) {
-      const name = [...names].find(([asked]) => asked === path || (asked.startsWith('~/') && path.endsWith(asked.slice(1))))?.[1]
+      const name = [...names].find(
+        ([asked]) => asked === path || (asked.startsWith('~/') && path.endsWith(asked.slice(1))),
+      )?.[1]
       if (name === undefined) continue
       if (content === undefined) missing[`controller/${name}`] = `${path}: ${absent ?? withheld ?? 'not read'}`
       else texts[`controller/${name}`] = content

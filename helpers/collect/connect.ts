@@ -47,7 +47,10 @@ export async function connect(machine: Machine, limit: number, signal: AbortSign
 /** A stream to a port as the machine reaches it. @throws Unreachable where its sshd refuses, or after the time limit */
 export async function forward(client: Client, host: string, port: number, limit: number): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Unreachable(`no answer from ${host}:${port} within ${limit / 1000} s`)), limit)
+    const timer = setTimeout(
+      () => reject(new Unreachable(`no answer from ${host}:${port} within ${limit / 1000} s`)),
+      limit,
+    )
     client.forwardOut('127.0.0.1', 0, host, port, (error, stream) => {
       clearTimeout(timer)
       if (error) reject(new Unreachable(`it can not be gone through to ${host}:${port}: ${error.message}`))
@@ -60,7 +63,11 @@ async function open(machine: Machine, sock: Duplex | undefined, limit: number, s
   signal.throwIfAborted()
   const client = new ssh2.Client()
   let refused: Unreachable | undefined
-  const config = { ...settings(machine, refusal => (refused = refusal)), readyTimeout: limit, ...(sock ? { sock } : {}) }
+  const config = {
+    ...settings(machine, refusal => (refused = refusal)),
+    readyTimeout: limit,
+    ...(sock ? { sock } : {}),
+  }
   return new Promise((resolve, reject) => {
     const abort = () => fail(new Unreachable('collecting was interrupted'))
     const fail = (error: Error) => {
@@ -91,7 +98,9 @@ function settings(machine: Machine, refuse: (why: Unreachable) => void): Connect
   const { host, port, user, insecureHostKeys } = machine
   const known = new KnownHosts(machine.knownHosts)
   const name = machine.hostKeyAlias ?? host
-  const types = known.typesOf(name, port).flatMap(type => (type === 'ssh-rsa' ? RSA : [type])) as ServerHostKeyAlgorithm[]
+  const types = known
+    .typesOf(name, port)
+    .flatMap(type => (type === 'ssh-rsa' ? RSA : [type])) as ServerHostKeyAlgorithm[]
   return {
     host,
     port,
@@ -115,7 +124,7 @@ function settings(machine: Machine, refuse: (why: Unreachable) => void): Connect
 const RSA = ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa']
 
 /** Keys, agent and password, in the order in which ssh tries them. @throws Unreachable where there is nothing to try */
-function methods(machine: Machine): (AnyAuthMethod)[] {
+function methods(machine: Machine): AnyAuthMethod[] {
   const { user: username, password, agent } = machine
   const found: AnyAuthMethod[] = privateKeys(machine).map(key => ({ type: 'publickey', username, ...key }))
   if (agent !== undefined) found.push({ type: 'agent', username, agent })

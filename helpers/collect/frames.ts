@@ -74,7 +74,8 @@ export class FrameReader implements Answer {
   #frame(bytes: Buffer): number {
     const at = bytes.indexOf(this.#mark)
     if (at === -1) {
-      if (bytes.length > MOST_GARBAGE) throw new Garbled(`${bytes.length} bytes that are no answer: ${printable(bytes)}`)
+      if (bytes.length > MOST_GARBAGE)
+        throw new Garbled(`${bytes.length} bytes that are no answer: ${printable(bytes)}`)
       return 0
     }
     // Before the first frame a shell may print what it likes (banner, motd, .bashrc); between frames there is nothing.

@@ -76,17 +76,28 @@ export class KubeApi {
     const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(this.#limit)])
     return new Promise((resolve, reject) => {
       const fail = (error: NodeJS.ErrnoException) => {
-        const why = error.name === 'AbortError' || error.name === 'TimeoutError' ? `no answer within ${this.#limit / 1000} s` : error.message
+        const why =
+          error.name === 'AbortError' || error.name === 'TimeoutError'
+            ? `no answer within ${this.#limit / 1000} s`
+            : error.message
         reject(new ApiError(`${path.split('?')[0] ?? ''}: ${why}`))
       }
-      const request = https.request(new URL(`${server.replace(/\/$/, '')}${path}`), { ...options, signal }, response => {
-        const parts: Buffer[] = []
-        response.on('data', (part: Buffer) => parts.push(part))
-        response.on('error', fail)
-        response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts).toString('utf8') }),
-        )
-      })
+      const request = https.request(
+        new URL(`${server.replace(/\/$/, '')}${path}`),
+        { ...options, signal },
+        response => {
+          const parts: Buffer[] = []
+          response.on('data', (part: Buffer) => parts.push(part))
+          response.on('error', fail)
+          response.on('end', () =>
+            resolve({
+              status: response.statusCode ?? 0,
+              headers: response.headers,
+              body: Buffer.concat(parts).toString('utf8'),
+            }),
+          )
+        },
+      )
       request.on('error', fail)
       request.end()
     })

@@ -10,7 +10,9 @@ import type { Expectations } from '../expectations/expectations.ts'
 export async function probedNodes(expectations: Expectations): Promise<Map<string, ProbedNode>> {
   const { controlPlanes, etcdMembers, workers, machines } = expectations
   const needed = [...new Set([...controlPlanes, ...etcdMembers])]
-  const addresses = new Map(await Promise.all(needed.map(async host => [host, await addressOf(host, expectations)] as const)))
+  const addresses = new Map(
+    await Promise.all(needed.map(async host => [host, await addressOf(host, expectations)] as const)),
+  )
   const apiServers = controlPlanes.flatMap(host => addresses.get(host) ?? [])
   return new Map(
     machines.map(host => [

@@ -1,7 +1,7 @@
 import { ansibleLog, ansibleLogText } from '../facts/ansible-log.ts'
 import { inventoryGraph, inventoryList, listedTasks, playbookTags } from '../facts/ansible-inventory.ts'
 import { clusterConfiguration, flannelNetwork, kubeProxyConfiguration } from '../facts/component-config.ts'
-import { apiVersion } from '../facts/http.ts'
+import { apiVersion, plainHealth } from '../facts/http.ts'
 import { kubeconfig } from '../facts/kubeconfig.ts'
 import { kubectlTable, kubectlTrace } from '../facts/kubernetes-tools.ts'
 import { findListing } from '../facts/listing.ts'
@@ -140,6 +140,10 @@ export class ControllerFacts {
   /** `/version` of an API server as the controller gets it, by address or name. */
   apiVersion(name: string) {
     return this.#reader.text(`controller/version-${name}.json`, apiVersion)
+  }
+  /** `/livez` or `/readyz` of an API server as the controller gets it. */
+  apiHealth(question: 'livez' | 'readyz', name: string) {
+    return this.#reader.text(`controller/${question}-${name}.txt`, plainHealth)
   }
   get nodeTable() {
     return this.#reader.text('controller/kubectl-get-nodes-wide-v6.txt', kubectlTable)

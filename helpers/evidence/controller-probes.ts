@@ -57,7 +57,10 @@ export function controllerProbes(controller: Controller): ControllerProbes {
     run('list-tasks.txt', ansible(`ansible-playbook ${given} cluster.yml --list-tasks`), 180)
     const cache = `$(sed -n 's/^fact_caching_connection *= *//p' ansible.cfg)`
     const cached = hosts.map(host => `-name ${shell(host)} -o -name ${shell(`s1_${host}`)}`).join(' -o ')
-    run('fact-cache.txt', `cd ${folder} && find "${cache}" -maxdepth 1 -type f \\( ${cached} \\) -printf '%M %u %g %s %T@ %p\\n'`)
+    run(
+      'fact-cache.txt',
+      `cd ${folder} && find "${cache}" -maxdepth 1 -type f \\( ${cached} \\) -printf '%M %u %g %s %T@ %p\\n'`,
+    )
   }
   if (kubeconfig !== undefined) {
     file('kubeconfig.yaml', kubeconfig)

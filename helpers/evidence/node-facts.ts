@@ -1,4 +1,4 @@
-import { certificate, servedCertificate } from '../facts/certificate.ts'
+import { certificate, servedCertificate, servedCertificates } from '../facts/certificate.ts'
 import * as config from '../facts/component-config.ts'
 import { coreDnsLoops, nginxLog } from '../facts/container-log.ts'
 import { criContainers, criSandboxes } from '../facts/crictl.ts'
@@ -336,6 +336,10 @@ export class NodeFacts {
   }
   get balancerStatus() {
     return this.#reader.command(this.name, 'curl-lb-stub-status', http.stubStatus)
+  }
+  /** Fingerprints of the certificates that connections held side by side were served through the balancer. */
+  get balancerAnswers() {
+    return this.#reader.command(this.name, 'balancer-answers', servedCertificates)
   }
   /** curl's exit status against the local balancer port; 7 where nothing listens. */
   get balancerHealthExit() {

@@ -273,9 +273,24 @@ function filesOf({ want, etcdHosts }: ProbedNode): FileProbe[] {
   }
   const asRoot = { keep: 'content', root: true } as const
   const config = (name: string) => () => `${want.kube_config_dir}/${name}`
-  add(NOT_SECRET, () => '/etc/os-release', () => '/etc/hosts', () => '/etc/hostname', () => '/etc/fstab')
-  add(NOT_SECRET, () => want.kube_resolv_conf, () => want.sysctl_file_path, () => '/etc/crictl.yaml')
-  add(NOT_SECRET, () => '/etc/cni/net.d/10-flannel.conflist', () => '/run/flannel/subnet.env')
+  add(
+    NOT_SECRET,
+    () => '/etc/os-release',
+    () => '/etc/hosts',
+    () => '/etc/hostname',
+    () => '/etc/fstab',
+  )
+  add(
+    NOT_SECRET,
+    () => want.kube_resolv_conf,
+    () => want.sysctl_file_path,
+    () => '/etc/crictl.yaml',
+  )
+  add(
+    NOT_SECRET,
+    () => '/etc/cni/net.d/10-flannel.conflist',
+    () => '/run/flannel/subnet.env',
+  )
   for (const unit of ['containerd', 'etcd', 'kubelet']) add(NOT_SECRET, () => `/etc/systemd/system/${unit}.service`)
   add(
     asRoot,
@@ -289,17 +304,33 @@ function filesOf({ want, etcdHosts }: ProbedNode): FileProbe[] {
   for (const name of manifests) add(asRoot, () => `${want.kube_manifest_dir}/${name}`)
   add(asRoot, () => `${want.kube_manifest_dir}/${want.loadbalancer_apiserver_pod_name}.yml`)
   for (const name of CONFIGURATIONS) add(asRoot, config(name))
-  add(asRoot, () => '/root/.kube/config', () => '/var/lib/kubelet/config.yaml')
-  add(asRoot, () => '/var/lib/kubelet/pki/kubelet-client-current.pem', () => '/var/lib/kubelet/pki/kubelet.crt')
+  add(
+    asRoot,
+    () => '/root/.kube/config',
+    () => '/var/lib/kubelet/config.yaml',
+  )
+  add(
+    asRoot,
+    () => '/var/lib/kubelet/pki/kubelet-client-current.pem',
+    () => '/var/lib/kubelet/pki/kubelet.crt',
+  )
   for (const name of CERTIFICATES) add(asRoot, () => `${want.kube_cert_dir}/${name}`)
-  add(asRoot, () => `${want.etcd_cert_dir}/ca.pem`, () => `${want.etcd_cert_dir}/node-*.pem`)
+  add(
+    asRoot,
+    () => `${want.etcd_cert_dir}/ca.pem`,
+    () => `${want.etcd_cert_dir}/node-*.pem`,
+  )
   for (const host of etcdHosts) {
     for (const kind of ['admin', 'member']) {
       add(asRoot, () => `${want.etcd_cert_dir}/${kind}-${host}.pem`)
       add({ keep: 'status', root: true }, () => `${want.etcd_cert_dir}/${kind}-${host}-key.pem`)
     }
   }
-  add({ keep: 'digest', root: true }, () => `${want.bin_dir}/etcdctl.sh`, () => `${want.bin_dir}/k8s-certs-renew.sh`)
+  add(
+    { keep: 'digest', root: true },
+    () => `${want.bin_dir}/etcdctl.sh`,
+    () => `${want.bin_dir}/k8s-certs-renew.sh`,
+  )
   return files.sort((a, b) => Number(a.root) - Number(b.root))
 }
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { ParseError, parser, quote } from './parser.ts'
+import { lines, match, ParseError, parser, quote } from './parser.ts'
 
 export interface Certificate {
   /** `CN=…` of the subject. */
@@ -52,6 +52,15 @@ export function readCertificate(pem: string): Certificate {
 function readAltNames(text: string): string[] {
   return text === '' ? [] : text.split(', ').map(name => name.replace(/^(DNS|IP Address):/, ''))
 }
+
+/** The fingerprints that `openssl x509` printed of one connection after the other, in order. */
+export const servedCertificates = parser(text => {
+  const fingerprints = lines(text).map(
+    line => match(line, /^sha256 Fingerprint=((?:[0-9A-F]{2}:){31}[0-9A-F]{2})$/i, 'a SHA-256 fingerprint')[0] ?? '',
+  )
+  if (fingerprints.length === 0) throw new ParseError('empty: no connection was answered')
+  return fingerprints.map(fingerprint => fingerprint.toUpperCase())
+})
 
 /** The fingerprint and, where asked for, the end date that `openssl x509` printed of a served certificate. */
 export const servedCertificate = parser(text => {

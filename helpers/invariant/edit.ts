@@ -1,5 +1,12 @@
 import { parse, stringify } from 'yaml'
-import { commandSource, type Evidence, type FileEvidence, fileSource, type Source } from '../recording/format.ts'
+import {
+  commandSource,
+  type Evidence,
+  type FileEvidence,
+  fileSource,
+  type Source,
+  textOf,
+} from '../recording/format.ts'
 import type { Recording } from '../recording/recording.ts'
 
 /** Objects of the API are edited as plain JSON. */
@@ -50,10 +57,9 @@ export class Edit {
     return evidence?.kind === 'file' ? (evidence.content ?? '') : ''
   }
 
-  /** A recorded text of the controller's or the API's side, before any edit. */
+  /** A recorded text, file or command's output, before any edit. */
   recordedText(source: Source): string {
-    const evidence = this.recording.get(source)
-    return evidence?.kind === 'text' ? evidence.content : ''
+    return textOf(this.recording.get(source))
   }
 
   /** The recorded Nodes with their addresses. */

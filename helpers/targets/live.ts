@@ -97,8 +97,12 @@ async function vagrantSshConfig(): Promise<string> {
     const { stdout } = await $({ quiet: true })`vagrant ssh-config`
     return stdout
   } catch (error) {
-    const said = String((error as { stderr?: string }).stderr ?? (error as Error).message).trim().split('\n')[0]
-    throw new UserError(`--target vagrant: vagrant ssh-config failed: ${said ?? ''}. Run vagrant up first, in the folder of the Vagrantfile.`)
+    const said = String((error as { stderr?: string }).stderr ?? (error as Error).message)
+      .trim()
+      .split('\n')[0]
+    throw new UserError(
+      `--target vagrant: vagrant ssh-config failed: ${said ?? ''}. Run vagrant up first, in the folder of the Vagrantfile.`,
+    )
   }
 }
 
@@ -146,9 +150,11 @@ async function versionOf(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const probe = versionProbe(kubespray)
-  const connection = machine.local ? undefined : await connect(machine, limits.connect, signal).catch((error: unknown) => {
-    throw new UserError(`--admin ${machine.name}: ${(error as Error).message}`)
-  })
+  const connection = machine.local
+    ? undefined
+    : await connect(machine, limits.connect, signal).catch((error: unknown) => {
+        throw new UserError(`--admin ${machine.name}: ${(error as Error).message}`)
+      })
   try {
     const { commands } = await readMachine(connection, { commands: [probe], files: [] }, undefined, limits, signal)
     const answer = commands[probe.id]
@@ -159,7 +165,8 @@ async function versionOf(
 }
 
 function unknownRelease({ inventory }: LiveOptions, kubespray: string | undefined): string {
-  const looked = kubespray === undefined ? `no Kubespray checkout lies above ${inventory}` : `${kubespray} is no Kubespray checkout`
+  const looked =
+    kubespray === undefined ? `no Kubespray checkout lies above ${inventory}` : `${kubespray} is no Kubespray checkout`
   return `which Kubespray release deployed the cluster is not known: ${looked}. Give the checkout with --kubespray DIR, or 'release: v2.29.1' in an --overrides file.`
 }
 
@@ -177,7 +184,10 @@ function ownKubeconfig(expectations: Expectations): string | undefined {
 function apiNames(expectations: Expectations): string[] {
   return expectations.controlPlanes.flatMap(host => {
     const vars = expectations.inventory.vars(host)
-    return [host, ...['access_ip', 'ip', 'ansible_host'].flatMap(name => (vars.has(name) ? [String(vars.get(name)?.value)] : []))]
+    return [
+      host,
+      ...['access_ip', 'ip', 'ansible_host'].flatMap(name => (vars.has(name) ? [String(vars.get(name)?.value)] : [])),
+    ]
   })
 }
 

@@ -62,7 +62,12 @@ export function machineAt(destination: string, options: ConnectionOptions): Mach
   if (!found) throw new UserError(`${destination}: not a host. Write [user@]host[:port].`)
   const [, user, name = '', port] = found
   const host = name.replace(/^\[|\]$/g, '')
-  const settings = { port, user: user ?? options.user, key: options.privateKey, password: options.environment['SSH_PASSWORD'] }
+  const settings = {
+    port,
+    user: user ?? options.user,
+    key: options.privateKey,
+    password: options.environment['SSH_PASSWORD'],
+  }
   return reached(host, host, [], options, settings)
 }
 

@@ -41,11 +41,7 @@ export function expectationsFor(recording: Recording, overrides: Overrides, inve
  * @param version `git describe --tags` in the Kubespray checkout
  * @throws UserError that names the file, line, group or option
  */
-export function expectationsOf(
-  files: InventoryFiles,
-  version: string | undefined,
-  overrides: Overrides,
-): Expectations {
+export function expectationsOf(files: InventoryFiles, version: string | undefined, overrides: Overrides): Expectations {
   const inventory = Inventory.read(files)
   for (const group of ['kube_control_plane', 'etcd', 'kube_node']) {
     if (inventory.members(group).length === 0) {

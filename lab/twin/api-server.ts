@@ -6,7 +6,10 @@ import type { Recording } from '../../helpers/recording/recording.ts'
 import { selfSigned } from './certificate.ts'
 
 /** What the API answers to a path instead of what was recorded: for faults. */
-export type Fault = (path: string, call: number) => { status: number; headers?: Record<string, string>; body?: string; delay?: number } | undefined
+export type Fault = (
+  path: string,
+  call: number,
+) => { status: number; headers?: Record<string, string>; body?: string; delay?: number } | undefined
 
 /** A TLS server that answers as the recorded API did: lists in pages, pod logs, health. */
 export class ApiTwin {
@@ -21,16 +24,25 @@ export class ApiTwin {
   }
 
   /** @param page objects in a page at most, whatever limit is asked for */
-  static async start(recording: () => Recording, { page = 25, fault = (() => undefined) as Fault, expired = false } = {}): Promise<ApiTwin> {
+  static async start(
+    recording: () => Recording,
+    { page = 25, fault = (() => undefined) as Fault, expired = false } = {},
+  ): Promise<ApiTwin> {
     const { certificate, key } = selfSigned({ expired })
     const twin: { current?: ApiTwin } = {}
     const server = createServer({ cert: certificate, key }, (request, response) => {
       const url = new URL(request.url ?? '/', 'https://localhost')
       twin.current?.asked.push(url.pathname)
       const wrong = fault(url.pathname, twin.current?.asked.filter(path => path === url.pathname).length ?? 1)
-      const { status, body } = request.headers.authorization === `Bearer ${TOKEN}` ? answer(recording(), url, page) : { status: 401, body: refusal('Unauthorized') }
+      const { status, body } =
+        request.headers.authorization === `Bearer ${TOKEN}`
+          ? answer(recording(), url, page)
+          : { status: 401, body: refusal('Unauthorized') }
       setTimeout(() => {
-        response.writeHead(wrong?.status ?? status, { date: new Date(recording().apiReadAt).toUTCString(), ...wrong?.headers })
+        response.writeHead(wrong?.status ?? status, {
+          date: new Date(recording().apiReadAt).toUTCString(),
+          ...wrong?.headers,
+        })
         response.end(wrong === undefined ? body : (wrong.body ?? refusal(`the twin answers ${wrong.status}`)))
       }, wrong?.delay ?? 0)
     })
@@ -77,7 +89,9 @@ function answer(recording: Recording, url: URL, page: number): { status: number;
 function logOf(recording: Recording, pod: string) {
   const balancer = recording.get(`api/log-${pod}.txt`)
   if (balancer !== undefined) return balancer
-  const { items } = JSON.parse(textOf(recording.get('api/pods.json'))) as { items: { metadata: { name: string }; spec: { nodeName: string } }[] }
+  const { items } = JSON.parse(textOf(recording.get('api/pods.json'))) as {
+    items: { metadata: { name: string }; spec: { nodeName: string } }[]
+  }
   const node = items.find(({ metadata }) => metadata.name === pod)?.spec.nodeName
   return node === undefined ? undefined : recording.get(`api/log-coredns-${node}.txt`)
 }

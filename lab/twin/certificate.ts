@@ -19,5 +19,8 @@ export function selfSigned({ expired = false } = {}): { certificate: string; key
     { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
   ])
   certificate.sign(forge.pki.privateKeyFromPem(key), forge.md.sha256.create())
-  return { certificate: forge.pki.certificateToPem(certificate), key: createPrivateKey(key).export({ type: 'pkcs8', format: 'pem' }).toString() }
+  return {
+    certificate: forge.pki.certificateToPem(certificate),
+    key: createPrivateKey(key).export({ type: 'pkcs8', format: 'pem' }).toString(),
+  }
 }

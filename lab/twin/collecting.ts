@@ -11,7 +11,8 @@ import { ADMIN, type Twin } from './twin.ts'
 export function optionsFor(twin: Twin, api: ApiTwin, more: Partial<LiveOptions> = {}): LiveOptions {
   const { recording, folder } = twin
   const inventory = join(folder, 'inventory/mycluster')
-  for (const source of recording.sources(INVENTORY)) write(join(inventory, source.slice(INVENTORY.length)), textOf(recording.get(source)))
+  for (const source of recording.sources(INVENTORY))
+    write(join(inventory, source.slice(INVENTORY.length)), textOf(recording.get(source)))
   const extraVars = join(folder, 'extra-vars.yaml')
   write(extraVars, textOf(recording.get('controller/extra-vars.yaml')))
   const kubeconfig = join(folder, 'kubeconfig')
@@ -29,11 +30,19 @@ export function optionsFor(twin: Twin, api: ApiTwin, more: Partial<LiveOptions> 
 }
 
 /** Reads a twin into a folder, at the time at which it lives. */
-export async function collectTwin(twin: Twin, options: LiveOptions, out: string, signal = new AbortController().signal): Promise<Collected & { progress: string[] }> {
+export async function collectTwin(
+  twin: Twin,
+  options: LiveOptions,
+  out: string,
+  signal = new AbortController().signal,
+): Promise<Collected & { progress: string[] }> {
   const progress: string[] = []
   const request = await live(options, signal)
   const { behind } = twin
-  const collected = await collect({ ...request, out, now: () => Date.now() - behind, onProgress: line => progress.push(line) }, signal)
+  const collected = await collect(
+    { ...request, out, now: () => Date.now() - behind, onProgress: line => progress.push(line) },
+    signal,
+  )
   return { ...collected, progress }
 }
 

@@ -21,14 +21,24 @@ const READS_FILES: ReadonlySet<string> = new Set([
   'hostname',
 ])
 
-const LISTINGS = [
+export const LISTINGS: readonly string[] = [
   ...['etc-kubernetes-listing', 'etcd-ssl-listing', 'etcd-data-dir', 'var-backups', 'cni-listing'],
   ...['kubelet-pki-listing', 'nginx-dir-listing'],
 ]
 
 /** Where a node's files lie, which are removed before another state of it is laid down. */
-const ROOTS = ['kubernetes', 'ssl/etcd', 'cni', 'nginx', 'containerd', 'etcd.env', 'crictl.yaml'].map(name => `/etc/${name}`)
-const OTHER_ROOTS = ['/var/lib/kubelet', '/var/lib/etcd', '/var/backups', '/opt/cni', '/run/flannel', '/root/.kube', '/twin/replay']
+const ROOTS = ['kubernetes', 'ssl/etcd', 'cni', 'nginx', 'containerd', 'etcd.env', 'crictl.yaml'].map(
+  name => `/etc/${name}`,
+)
+const OTHER_ROOTS = [
+  '/var/lib/kubelet',
+  '/var/lib/etcd',
+  '/var/backups',
+  '/opt/cni',
+  '/run/flannel',
+  '/root/.kube',
+  '/twin/replay',
+]
 
 /** Removes what an earlier state of the node left. */
 export const clearing = `rm -rf ${[...ROOTS, ...OTHER_ROOTS].join(' ')}`
@@ -62,7 +72,14 @@ export async function nodeArchive(
   const answers = replayed(probes, behind, id => recording.get(commandSource(node, id)))
   const listed = LISTINGS.flatMap(id => listing(recording.get(commandSource(node, id))))
   const link = recording.get(commandSource(node, 'pki-link'))
-  if (textOf(link) !== '') links.set(probes.commands.find(({ id }) => id === 'pki-link')?.command.split(' ').at(-1) ?? '', textOf(link).trim())
+  if (textOf(link) !== '')
+    links.set(
+      probes.commands
+        .find(({ id }) => id === 'pki-link')
+        ?.command.split(' ')
+        .at(-1) ?? '',
+      textOf(link).trim(),
+    )
   const script = [
     'set_() { chown -h $2 "$1"; chmod $3 "$1"; touch -h -d @$4 "$1"; }',
     ...[...links].map(([path, target]) => `mkdir -p '${dirname(path)}'; ln -sfn '${target}' '${path}'`),
@@ -76,7 +93,10 @@ export async function nodeArchive(
 }
 
 /** The controller as an archive: its files and the recorded answers of its commands. */
-export async function controllerArchive(recording: Recording, probes: NodeProbes & { names: ReadonlyMap<string, string> }): Promise<Buffer> {
+export async function controllerArchive(
+  recording: Recording,
+  probes: NodeProbes & { names: ReadonlyMap<string, string> },
+): Promise<Buffer> {
   const evidence = (name: string) => recording.get(`controller/${name}`)
   const files = new Map(
     probes.files.flatMap(({ path }) => {
@@ -84,13 +104,19 @@ export async function controllerArchive(recording: Recording, probes: NodeProbes
       return found === undefined ? [] : [[path.replace(/^~/, '/root'), textOf(found)] as const]
     }),
   )
-  const answers = replayed(probes, 0, id => (id === 'kubespray-version' ? evidence('kubespray-version.txt') : evidence(id)))
+  const answers = replayed(probes, 0, id =>
+    id === 'kubespray-version' ? evidence('kubespray-version.txt') : evidence(id),
+  )
   const settle = probes.files.map(({ path }) => path.replace(/^~/, '/root')).filter(path => !files.has(path))
   return archive(new Map([...files, ...answers, ['/twin/replay/settle', `rm -f ${settle.join(' ')}\n`]]))
 }
 
 /** What `timeout` looks up: a shell script that maps a command's text to the file with its recorded answer. */
-function replayed(probes: NodeProbes, behind: number, recorded: (id: string) => Evidence | undefined): Map<string, string> {
+function replayed(
+  probes: NodeProbes,
+  behind: number,
+  recorded: (id: string) => Evidence | undefined,
+): Map<string, string> {
   const files = new Map<string, string>()
   const cases = probes.commands
     .filter(({ id }) => !READS_FILES.has(id))
@@ -125,7 +151,9 @@ function made({ path, permissions, owner, group, size, mtime = 0, linkTarget }: 
 /** `-rw-r-----` as 640. */
 function octal(permissions: string): string {
   const bits = permissions.slice(1).match(/.{3}/g) ?? []
-  return bits.map(three => [...three].reduce((sum, letter, index) => sum + (letter === '-' ? 0 : 4 >> index), 0)).join('')
+  return bits
+    .map(three => [...three].reduce((sum, letter, index) => sum + (letter === '-' ? 0 : 4 >> index), 0))
+    .join('')
 }
 
 async function archive(files: ReadonlyMap<string, string>): Promise<Buffer> {

@@ -30,11 +30,14 @@ export function noDocker(): string | undefined {
 /** A recorded cluster that answers again: a container with a real sshd for each node and for the administrator's machine. */
 export class Twin {
   readonly folder = mkdtempSync(join(tmpdir(), 'twin-'))
+  /** Milliseconds that the twin's clocks are behind the real one: it lives when it was recorded. */
+  readonly behind: number
   readonly #containers = new Map<string, StartedTestContainer>()
   #recording: Recording
 
   private constructor(recording: Recording) {
     this.#recording = recording
+    this.behind = Math.round((Date.now() - recording.recordedAt) / 1000) * 1000
   }
 
   static async start(recording: Recording): Promise<Twin> {
@@ -72,7 +75,12 @@ export class Twin {
     for (const name of names) {
       const container = this.container(name)
       const node = probed.get(name)
-      const controller = { kubespray: KUBESPRAY, inventory: this.adminInventory, kubeconfig: '~/.kube/config', hosts: expectations.machines }
+      const controller = {
+        kubespray: KUBESPRAY,
+        inventory: this.adminInventory,
+        kubeconfig: '~/.kube/config',
+        hosts: expectations.machines,
+      }
       const apiServers = expectations.controlPlanes.flatMap(host => [host, probed.get(host)?.address ?? ''])
       const admin = controllerProbes({ ...controller, apiServers, apiPort: 6443 })
       const archive =
@@ -80,15 +88,15 @@ export class Twin {
           ? await controllerArchive(recording, { ...admin, commands: [versionProbe(KUBESPRAY), ...admin.commands] })
           : await nodeArchive(recording, name, probesOf(node), this.behind / 1000)
       await container.copyContentToContainer([{ content: archive, target: '/twin/state.tar' }])
-      const { exitCode, output } = await container.exec(['sh', '-c', `${clearing}; tar -C / -xf /twin/state.tar && ${settling}`])
+      const { exitCode, output } = await container.exec([
+        'sh',
+        '-c',
+        `${clearing}; tar -C / -xf /twin/state.tar && ${settling}`,
+      ])
       if (exitCode !== 0) throw new Error(`${name}: ${output}`)
     }
   }
 
-  /** Milliseconds that the twin's clocks are behind the real one: it lives when it was recorded. */
-  get behind(): number {
-    return Math.round((Date.now() - this.#recording.recordedAt) / 1000) * 1000
-  }
 
   get recording(): Recording {
     return this.#recording
@@ -131,7 +139,9 @@ export class Twin {
     const common = `Host *\n  User root\n  IdentityFile ${this.privateKey}\n  IdentityAgent none\n  UserKnownHostsFile ${this.knownHosts}\n`
     writeFileSync(this.sshConfig, `${hosts.join('')}${common}`)
     const ports = [...this.#containers.values()].map(container => String(container.getMappedPort(22)))
-    const keys = ports.map(port => execFileSync('ssh-keyscan', ['-p', port, '-t', 'ed25519', '127.0.0.1'], { stdio: 'pipe', encoding: 'utf8' }))
+    const keys = ports.map(port =>
+      execFileSync('ssh-keyscan', ['-p', port, '-t', 'ed25519', '127.0.0.1'], { stdio: 'pipe', encoding: 'utf8' }),
+    )
     writeFileSync(this.knownHosts, keys.join(''))
   }
 }

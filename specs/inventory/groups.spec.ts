@@ -155,7 +155,9 @@ invariant('inv-node-recorded', {
   },
   refutedBy: {
     'it stalled half way': edit =>
-      edit.text(collectionSource(edit.node), text => text.replace('}', ',"cut":"it stalled: nothing arrived for 30 s"}')),
+      edit.text(collectionSource(edit.node), text =>
+        text.replace('}', ',"cut":"it stalled: nothing arrived for 30 s"}'),
+      ),
     'it could not be reached': {
       edit: edit => edit.text(collectionSource(edit.node), () => '{"unreachable":"connect ECONNREFUSED 192.0.2.1:22"}'),
       also: ['os-time-sync'],

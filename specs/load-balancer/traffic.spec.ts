@@ -174,6 +174,37 @@ invariant('lb-upstreams-alive', {
   },
 })
 
+invariant('lb-all-answer', {
+  title: 'Through the balancer every API server answers when connections are held side by side',
+  on: workers,
+  severity: 'normal',
+  because: 'One that never answers is taken for dead by nginx: the failover then has one server less than it says.',
+  source: [
+    seed('flow'),
+    'nginx least_conn: https://nginx.org/en/docs/stream/ngx_stream_upstream_module.html#least_conn',
+  ],
+  fix: remedy.investigate,
+  judge: ({ cluster, node, check }) => {
+    for (const { name } of cluster.controlPlanes) {
+      const { fingerprint } = node.servedCertificate(`cert-served-${cluster.mainAccessIp(name)}`)
+      check.includes(`certificates served through the balancer (${name})`, node.balancerAnswers, [fingerprint])
+    }
+  },
+  dependsOn: [...topology, 'lb-upstreams-alive'],
+  suppliedBy: edit => edit.addCommand('balancer-answers', servedByAll(edit)),
+  refutedBy: {
+    'one is never chosen': edit => edit.output('balancer-answers', text => text.split('\n').slice(1).join('\n')),
+  },
+})
+
+/** What every control plane serves, a line each. */
+function servedByAll(edit: Edit): string {
+  return edit.recording
+    .sources(`nodes/${edit.node}/commands/cert-served-`)
+    .map(source => edit.recordedText(source))
+    .join('')
+}
+
 /** The id of the first recorded certificate that was served by an address. */
 function servedBy(edit: Edit): string {
   return edit.recording.sources(`nodes/${edit.node}/commands/cert-served-`)[0]?.split('/').at(-1) ?? ''

@@ -152,15 +152,24 @@ invariant('adm-all-apis', {
     for (const host of cluster.expectations.controlPlanes) {
       for (const name of [cluster.mainAccessIp(host), host])
         check.equal(`/version of ${name}`, cluster.controller.apiVersion(name).gitVersion, version)
+      for (const name of [cluster.mainAccessIp(host), host]) {
+        for (const question of ['livez', 'readyz'] as const)
+          check.equal(`/${question} of ${name}`, cluster.controller.apiHealth(question, name), true)
+      }
     }
   },
   suppliedBy: edit => {
     for (const { name, address } of edit.controlPlanes) {
       for (const way of [name, address])
         edit.addText(`controller/version-${way}.json`, edit.recordedText('api/version.json'))
+      for (const way of [name, address]) {
+        for (const question of ['livez', 'readyz']) edit.addText(`controller/${question}-${way}.txt`, 'ok')
+      }
     }
   },
   refutedBy: {
+    'one is not ready': edit =>
+      edit.text(`controller/readyz-${edit.node}.txt`, () => '[-]etcd failed: reason withheld\nreadyz check failed\n'),
     'another version by name': edit =>
       edit.text(`controller/version-${edit.node}.json`, text =>
         text.replace(/"gitVersion": ".*"/, '"gitVersion": "v1.20.0"'),
