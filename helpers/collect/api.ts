@@ -33,7 +33,6 @@ export interface ApiResult {
   readonly readAt: number
 }
 
-const ANSWER_LIMIT = 15_000
 /** Requests at once: client-go's own default is 5 a second for an unknown client, with bursts of 10. */
 const AT_ONCE = 6
 
@@ -44,7 +43,7 @@ export async function collectApi(request: ApiRequest): Promise<ApiResult> {
     const config = new KubeConfig()
     try {
       config.loadFromString(readFileSync(request.kubeconfig, 'utf8'))
-      return await read(new KubeApi(config, ANSWER_LIMIT, request.signal), request)
+      return await read(new KubeApi(config, request.limits.answer, request.signal), request)
     } catch (error) {
       return nothing(request, `${request.kubeconfig}: ${(error as Error).message}`)
     }
@@ -73,7 +72,7 @@ async function through(
   const door = await tunnel(connection, '127.0.0.1', want.kube_apiserver_port, request.limits.connect)
   try {
     config.clusters = config.clusters.map(cluster => ({ ...cluster, server: `https://127.0.0.1:${door.port}` }))
-    const api = new KubeApi(config, ANSWER_LIMIT, request.signal)
+    const api = new KubeApi(config, request.limits.answer, request.signal)
     await api.get('/version')
     return await read(api, request)
   } finally {

@@ -152,7 +152,7 @@ function privateKeys({ keys, passphrase, agent, password }: Machine): PrivateKey
     // With another way to log in, a key may stay locked.
     if (agent !== undefined || password !== undefined) return []
     const remedy = /passphrase|encrypted/i.test(parsed.message)
-      ? `${passphrase === undefined ? 'has a passphrase' : 'has another passphrase than the one given'}: set SSH_KEY_PASSPHRASE, or load it into an agent (ssh-add ${path})`
+      ? `${passphrase === undefined ? 'has a passphrase' : 'has another passphrase than the one given'}; set SSH_KEY_PASSPHRASE, or load it into an agent (ssh-add ${path})`
       : `is no private key that can be used (${parsed.message})`
     throw new Unreachable(`the key ${path} ${remedy}`)
   })

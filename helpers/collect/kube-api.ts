@@ -73,31 +73,23 @@ export class KubeApi {
     if (server === undefined) throw new UserError('the kubeconfig has no current cluster: set its current-context.')
     const options: RequestOptions = { method: 'GET', headers: { accept: 'application/json' } }
     await this.#config.applyToHTTPSOptions(options)
-    const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(this.#limit)])
     return new Promise((resolve, reject) => {
-      const fail = (error: NodeJS.ErrnoException) => {
-        const why =
-          error.name === 'AbortError' || error.name === 'TimeoutError'
-            ? `no answer within ${this.#limit / 1000} s`
-            : error.message
-        reject(new ApiError(`${path.split('?')[0] ?? ''}: ${why}`))
+      const url = new URL(`${server.replace(/\/$/, '')}${path}`)
+      const request = https.request(url, { ...options, signal: this.#signal }, response => {
+        const parts: Buffer[] = []
+        response.on('data', (part: Buffer) => parts.push(part))
+        response.on('error', fail)
+        response.on('end', () => {
+          clearTimeout(timer)
+          const body = Buffer.concat(parts).toString('utf8')
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body })
+        })
+      })
+      const timer = setTimeout(() => request.destroy(new Error(`no answer within ${this.#limit / 1000} s`)), this.#limit)
+      const fail = (error: Error) => {
+        clearTimeout(timer)
+        reject(new ApiError(`${url.pathname}: ${error.message}`))
       }
-      const request = https.request(
-        new URL(`${server.replace(/\/$/, '')}${path}`),
-        { ...options, signal },
-        response => {
-          const parts: Buffer[] = []
-          response.on('data', (part: Buffer) => parts.push(part))
-          response.on('error', fail)
-          response.on('end', () =>
-            resolve({
-              status: response.statusCode ?? 0,
-              headers: response.headers,
-              body: Buffer.concat(parts).toString('utf8'),
-            }),
-          )
-        },
-      )
       request.on('error', fail)
       request.end()
     })

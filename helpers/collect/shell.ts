@@ -10,6 +10,8 @@ export interface Limits {
   readonly silence: number
   /** Milliseconds for one machine in all. */
   readonly machine: number
+  /** Milliseconds for one answer of the API. */
+  readonly answer: number
 }
 
 export interface Script {
@@ -95,7 +97,7 @@ function converse(channel: ClientChannel, script: Script, nonce: string, done: (
   if (isReady) channel.write(text)
 }
 
-const WRONG_PASSWORD = 'sudo does not take the password given: check ansible_become_password'
+const WRONG_PASSWORD = 'sudo does not take the password given; check ansible_become_password'
 
 /** Why the far side ended before its answer did, by what it printed. */
 function inWords(errors: string, status: number | undefined, answered: boolean): string {
@@ -104,7 +106,7 @@ function inWords(errors: string, status: number | undefined, answered: boolean):
   if (/must have a tty|no tty present/.test(errors))
     return "sudo wants a terminal (requiretty): add 'Defaults:USER !requiretty' to the machine's sudoers"
   if (/password is required|a terminal is required/.test(errors))
-    return 'sudo needs a password: set ansible_become_password (or BECOME_PASSWORD), or allow it without one (npm run probes -- --sudoers)'
+    return 'sudo needs a password; set ansible_become_password (or BECOME_PASSWORD), or allow it without one (npm run probes -- --sudoers)'
   if (/incorrect password|Sorry, try again/.test(errors)) return WRONG_PASSWORD
   if (/sudo/.test(errors) && /not found|No such file|not in the sudoers|not allowed|Unknown command/.test(errors))
     return `it can not become root: ${line}. Install sudo, allow it to this user, or log in as root`

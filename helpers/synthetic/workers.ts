@@ -48,14 +48,18 @@ function workerOf(node: Json): Worker {
   }
 }
 
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, '0')
+}
+
 function newWorker({ name, address, podCidr }: Worker, index: number): Worker {
   const [a, b, c, d] = address.split('.').map(Number)
   const [p, q] = podCidr.split('.').map(Number)
   return {
     name: `${name}x${index + 1}`,
-    address: [a, b, (c ?? 0) + 1, ((d ?? 0) + index) % 250].join('.'),
-    podCidr: `${p}.${q}.${68 + index}.0/24`,
-    mac: `02:00:00:00:00:${(index + 16).toString(16)}`,
+    address: [a, b, (c ?? 0) + 1 + Math.floor(((d ?? 0) + index) / 250), ((d ?? 0) + index) % 250].join('.'),
+    podCidr: `${p}.${(q ?? 0) + Math.floor((68 + index) / 256)}.${(68 + index) % 256}.0/24`,
+    mac: `02:00:00:00:${hex(index >> 8)}:${hex((index + 16) & 0xff)}`,
   }
 }
 

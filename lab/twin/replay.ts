@@ -65,6 +65,8 @@ export async function nodeArchive(
     if (evidence?.kind !== 'file' || evidence.absent !== undefined || path.startsWith('/proc/')) continue
     const target = evidence.linkTarget === undefined ? path : resolve(dirname(path), evidence.linkTarget)
     if (target !== path) links.set(path, evidence.linkTarget ?? '')
+    // What a link leads to may be recorded on its own.
+    if (target !== path && recording.get(fileSource(node, target)) !== undefined) continue
     files.set(target, evidence.content ?? '')
     const { mode = '0644', owner = 'root', group = 'root', mtime = 0 } = evidence
     settle.push(`set_ '${target}' ${owner}:${group} ${mode} ${mtime}`)

@@ -1,0 +1,25 @@
+import ssh2 from 'ssh2'
+import { openRecording } from '../../helpers/recording/open.ts'
+import { withWorkers } from '../../helpers/synthetic/workers.ts'
+import { type Fault, startNode } from './node-server.ts'
+
+/** The process that plays the nodes of a recording: settings in argv[2] as JSON, the ports on standard output as JSON. */
+export interface Settings {
+  readonly recording: string
+  /** Workers beyond those that were recorded, each a copy under its own name and address. */
+  readonly moreWorkers: number
+  readonly latency: number
+  /** By node. */
+  readonly faults: Readonly<Record<string, Fault>>
+}
+
+const { recording: folder, moreWorkers, latency, faults } = JSON.parse(process.argv[2] ?? '{}') as Settings
+const recorded = openRecording(folder)
+const recording = moreWorkers === 0 ? recorded : withWorkers(recorded, moreWorkers)
+const hostKey = ssh2.utils.generateKeyPairSync('ed25519')
+const ports: Record<string, number> = {}
+for (const name of recording.nodes)
+  ports[name] = await startNode({ recording, name, fault: faults[name], latency, hostKey: hostKey.private })
+console.log(JSON.stringify({ ports, hostKey: hostKey.public }))
+// It ends with whoever started it.
+process.stdin.resume().on('end', () => process.exit())
