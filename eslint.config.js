@@ -10,8 +10,10 @@ const mayUse = {
   invariant: ['facts', 'recording', 'expectations', 'evidence'],
   verdict: ['facts', 'recording', 'expectations', 'evidence', 'invariant', 'report', 'targets'],
   report: ['invariant'],
+  collect: ['facts', 'recording', 'expectations', 'evidence'],
+  targets: ['facts', 'recording', 'expectations', 'evidence', 'collect'],
 }
-const rooms = [...Object.keys(mayUse), 'bench', 'cli', 'diff', 'docs', 'refute', 'synthetic', 'targets']
+const rooms = [...Object.keys(mayUse), 'bench', 'cli', 'diff', 'docs', 'refute', 'synthetic']
 const outside = [
   'ssh2',
   '@kubernetes/client-node',

@@ -121,7 +121,7 @@ describe('npm test', () => {
     const { status, stdout, report } = run('healthy')
     expect([status, failing(report), report.counts['indeterminate']]).toEqual([0, [], 0])
     expect(stdout).toContain(
-      'This was the healthy recording that ships with the suite. To judge a cluster of yours: npm test -- --recording DIR',
+      'This was the healthy recording that ships with the suite. To judge a cluster of yours: npm test -- --inventory PATH',
     )
     expect(report.overrides[0]).toMatch(/^worker_rlimit_nofile = 16384: /)
     expect(existsSync(join(scratch, 'healthy', 'summary.md'))).toBe(true)
@@ -172,7 +172,11 @@ describe('npm test', () => {
       '"loadbalancer_apiserver_port": 6443',
       '"loadbalancer_apiserver_port": 7443',
     )
-    const { status, report } = run('other', '--inventory', file('list.json', other), '--only', 'lb-listen-local')
+    const { status, report } = run(
+      'other',
+      ...['--recording', 'recordings/case1-remediated', '--inventory', file('list.json', other)],
+      ...['--only', 'lb-listen-local'],
+    )
     expect([status, failing(report)]).toEqual([1, ['lb-listen-local']])
   })
 })

@@ -52,10 +52,6 @@ export function liveOnly(given: Given): string[] {
  * @throws UserError
  */
 export async function recordLive(given: Given, out: string, replace: boolean): Promise<Collected> {
-  const { inventory, target } = given
-  if (target !== undefined && target !== 'vagrant')
-    throw new UserError(`--target ${target}: the only target that is named is vagrant.`)
-  if (inventory === undefined) throw new UserError('give the Ansible inventory of the cluster with --inventory PATH.')
   const stop = new AbortController()
   const interrupted = () => {
     if (stop.signal.aborted) {
@@ -67,28 +63,37 @@ export async function recordLive(given: Given, out: string, replace: boolean): P
   }
   process.on('SIGINT', interrupted)
   try {
-    const options: LiveOptions = {
-      inventory,
-      vagrant: target === 'vagrant',
-      extraVars: given['extra-vars'],
-      overrides: given.overrides,
-      kubespray: given.kubespray,
-      admin: given.admin,
-      kubeconfig: given.kubeconfig,
-      user: given.user,
-      privateKey: given['private-key'],
-      become: given.become,
-      insecureHostKeys: given['insecure-host-keys'],
-      knownHosts: given['known-hosts'],
-      sshConfig: given['ssh-config'],
-      forks: given.forks,
-      connectTimeout: given['connect-timeout'],
-    }
-    const request = await live(options, stop.signal)
+    const request = await resolveLive(given, stop.signal)
     return await collect({ ...request, out, replace, onProgress: line => console.error(line) }, stop.signal)
   } finally {
     process.off('SIGINT', interrupted)
   }
+}
+
+/** What the options mean. @throws UserError */
+export async function resolveLive(given: Given, signal: AbortSignal): Promise<Awaited<ReturnType<typeof live>>> {
+  const { inventory, target } = given
+  if (target !== undefined && target !== 'vagrant')
+    throw new UserError(`--target ${target}: the only target that is named is vagrant.`)
+  if (inventory === undefined) throw new UserError('give the Ansible inventory of the cluster with --inventory PATH.')
+  const options: LiveOptions = {
+    inventory,
+    vagrant: target === 'vagrant',
+    extraVars: given['extra-vars'],
+    overrides: given.overrides,
+    kubespray: given.kubespray,
+    admin: given.admin,
+    kubeconfig: given.kubeconfig,
+    user: given.user,
+    privateKey: given['private-key'],
+    become: given.become,
+    insecureHostKeys: given['insecure-host-keys'],
+    knownHosts: given['known-hosts'],
+    sshConfig: given['ssh-config'],
+    forks: given.forks,
+    connectTimeout: given['connect-timeout'],
+  }
+  return live(options, signal)
 }
 
 /** Exit status of a run that Ctrl-C ended, as shells count. */

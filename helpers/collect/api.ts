@@ -1,29 +1,9 @@
-import { readFileSync } from 'node:fs'
-import type { KubeConfig } from '@kubernetes/client-node'
 import pLimit from 'p-limit'
-import { apiProbes, CLUSTER_INFO, isCut, podLog } from '../evidence/api-probes.ts'
+import { type ApiProbe, apiProbes, CLUSTER_INFO, isCut, podLog } from '../evidence/api-probes.ts'
 import type { Expectations } from '../expectations/expectations.ts'
 import { apiText } from '../recording/api-text.ts'
-import type { Connection } from './connect.ts'
-import { ApiError, KubeApi } from './kube-api.ts'
-import { type Machine } from './machine.ts'
-import { type Limits, runScript } from './shell.ts'
-import { tunnel } from './tunnel.ts'
-
-/** A control plane through whose connection the API can be reached. */
-export interface ApiAccess {
-  readonly connection: Connection
-  readonly machine: Machine
-}
-
-export interface ApiRequest {
-  readonly kubeconfig: string | undefined
-  /** The control planes in the inventory's order, each once it was read; undefined for one that could not be reached. */
-  readonly doors: readonly Promise<ApiAccess | undefined>[]
-  readonly expectations: Expectations
-  readonly limits: Limits
-  readonly signal: AbortSignal
-}
+import { type ApiRequest, withApi } from './api-access.ts'
+import { ApiError, type KubeApi } from './kube-api.ts'
 
 export interface ApiResult {
   readonly texts: Record<string, string>
@@ -38,69 +18,30 @@ const AT_ONCE = 6
 
 /** Reads the API; what it refuses, or does not answer, lacks with the reason. */
 export async function collectApi(request: ApiRequest): Promise<ApiResult> {
-  const { KubeConfig } = await import('@kubernetes/client-node')
-  if (request.kubeconfig !== undefined) {
-    const config = new KubeConfig()
-    try {
-      config.loadFromString(readFileSync(request.kubeconfig, 'utf8'))
-      return await read(new KubeApi(config, request.limits.answer, request.signal), request)
-    } catch (error) {
-      return nothing(request, `${request.kubeconfig}: ${(error as Error).message}`)
-    }
-  }
-  let why = 'no control plane could be reached'
-  for (const door of request.doors) {
-    const access = await door
-    if (access === undefined) continue
-    try {
-      return await through(access, new KubeConfig(), request)
-    } catch (error) {
-      why = `through ${access.machine.name}: ${(error as Error).message}`
-    }
-  }
-  return nothing(request, why)
-}
-
-/** Through a control plane's SSH connection to its own API server, with its administrator's kubeconfig, which stays in memory. */
-async function through(
-  { connection, machine }: ApiAccess,
-  config: KubeConfig,
-  request: ApiRequest,
-): Promise<ApiResult> {
-  const want = request.expectations.values(machine.name)
-  config.loadFromString(await adminKubeconfig(connection, machine, `${want.kube_config_dir}/admin.conf`, request))
-  const door = await tunnel(connection, '127.0.0.1', want.kube_apiserver_port, request.limits.connect)
+  const result = { texts: {}, missing: {}, readAt: Date.now() }
   try {
-    config.clusters = config.clusters.map(cluster => ({ ...cluster, server: `https://127.0.0.1:${door.port}` }))
-    const api = new KubeApi(config, request.limits.answer, request.signal)
-    await api.get('/version')
-    return await read(api, request)
-  } finally {
-    door.close()
+    return await withApi(request, api => read(api, request))
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    const reason = request.signal.aborted ? 'collecting was interrupted' : error.message
+    return { ...result, missing: Object.fromEntries(apiProbes.map(({ name }) => [`api/${name}`, reason])) }
   }
 }
 
-async function adminKubeconfig(
-  connection: Connection,
-  { become }: Machine,
-  path: string,
-  request: ApiRequest,
-): Promise<string> {
-  const { limits, signal } = request
-  let text = ''
-  const take = (bytes: Buffer) => {
-    text += bytes.toString('utf8')
-    return text.includes('\n--end--\n')
+/** Asks for one object of each list. @returns why an answer would lack, by source */
+export async function tryApi(request: ApiRequest): Promise<Record<string, string>> {
+  const missing: Record<string, string> = {}
+  const one = ({ name, path, kind }: ApiProbe, api: KubeApi) =>
+    api.get(kind === 'list' ? `${path}?limit=1` : path).catch((error: unknown) => {
+      missing[`api/${name}`] = (error as Error).message
+    })
+  try {
+    await withApi(request, api => Promise.all(apiProbes.map(probe => one(probe, api))))
+    return missing
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    return Object.fromEntries(apiProbes.map(({ name }) => [`api/${name}`, error.message]))
   }
-  const script = `echo --begin--; cat '${path}' 2>&1; printf '\\n--end--\\n'; exit 0\n`
-  const why = await runScript(connection, { text: script, become, limits, signal, take })
-  const found = /--begin--\n([\s\S]*)\n--end--\n/.exec(text)?.[1]
-  if (why !== undefined || found === undefined) throw new ApiError(why ?? `${path} can not be read`)
-  if (!/^kind: Config$/m.test(found))
-    throw new ApiError(
-      `${found.trim().split('\n')[0] ?? path}: the API is read with it as root (--become), or give --kubeconfig`,
-    )
-  return found
 }
 
 async function read(api: KubeApi, { expectations, signal }: ApiRequest): Promise<ApiResult> {
@@ -161,10 +102,4 @@ function logsOf(podsJson: string | undefined, expectations: Expectations): { nam
 function joined(list: string, other: string): string {
   const [a, b] = [list, other].map(text => JSON.parse(text) as { items: unknown[] })
   return JSON.stringify({ ...a, items: [...(a?.items ?? []), ...(b?.items ?? [])] })
-}
-
-function nothing(request: ApiRequest, why: string): ApiResult {
-  const reason = request.signal.aborted ? 'collecting was interrupted' : why
-  const missing = Object.fromEntries(apiProbes.map(({ name }) => [`api/${name}`, reason]))
-  return { texts: {}, missing, readAt: Date.now() }
 }

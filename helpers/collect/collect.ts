@@ -4,7 +4,8 @@ import type { Expectations } from '../expectations/expectations.ts'
 import { suiteVersion } from '../recording/suite.ts'
 import { RecordingWriter } from '../recording/write.ts'
 import { commandSource, fileSource } from '../recording/format.ts'
-import { collectApi, type ApiAccess } from './api.ts'
+import { collectApi } from './api.ts'
+import type { Door } from './api-access.ts'
 import { connect, type Connection } from './connect.ts'
 import { type Controller, controllerProbes } from '../evidence/controller-probes.ts'
 import { probesOf } from '../evidence/probes.ts'
@@ -54,7 +55,7 @@ export async function collect(request: CollectRequest, signal: AbortSignal): Pro
   const unreached: string[] = []
   const limit = pLimit(forks)
   const probed = await probedNodes(expectations)
-  const doors = new Map(expectations.controlPlanes.map(name => [name, new Door()]))
+  const doors = new Map(expectations.controlPlanes.map(name => [name, new Doorway()]))
   const closing: (() => void)[] = []
 
   const readNode = async (name: string, machine: Machine) => {
@@ -109,9 +110,9 @@ export async function collect(request: CollectRequest, signal: AbortSignal): Pro
 }
 
 /** A control plane's connection, for the API, once the machine was read. */
-class Door {
-  readonly opened: Promise<ApiAccess | undefined>
-  open: (access: ApiAccess | undefined) => void = () => {}
+class Doorway {
+  readonly opened: Promise<Door | undefined>
+  open: (door: Door | undefined) => void = () => {}
 
   constructor() {
     this.opened = new Promise(resolve => (this.open = resolve))
@@ -123,7 +124,7 @@ function note(name: string, reading: Reading, missing: Record<string, string>): 
     missing[what.startsWith('/') ? fileSource(name, what) : commandSource(name, what)] = why
 }
 
-async function readApi(request: CollectRequest, doors: readonly Door[], signal: AbortSignal) {
+async function readApi(request: CollectRequest, doors: readonly Doorway[], signal: AbortSignal) {
   const began = Date.now()
   const result = await collectApi({
     kubeconfig: request.kubeconfig,

@@ -85,7 +85,10 @@ export class KubeApi {
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body })
         })
       })
-      const timer = setTimeout(() => request.destroy(new Error(`no answer within ${this.#limit / 1000} s`)), this.#limit)
+      const timer = setTimeout(
+        () => request.destroy(new Error(`no answer within ${this.#limit / 1000} s`)),
+        this.#limit,
+      )
       const fail = (error: Error) => {
         clearTimeout(timer)
         reject(new ApiError(`${url.pathname}: ${error.message}`))

@@ -10,6 +10,7 @@ import { type Limits, runScript } from './shell.ts'
 
 /** What a machine answered: its evidence, and why some of what it was asked for lacks (by id or path). */
 export interface Reading extends NodeContent {
+  readonly isRoot: boolean
   readonly missing: ReadonlyMap<string, string>
 }
 
@@ -37,7 +38,15 @@ export async function readMachine(
   const script = { text: render(probes, nonce), become, limits, signal, take }
   const cut = await (connection === undefined ? runHere(script) : runScript(connection, script))
   if (reader.user === undefined) throw new Unreachable(cut ?? 'the script did not start')
-  reader.lacking(cut ?? 'the script did not tell of it')
-  const { commands, files, missing } = reader
-  return { startedAt, finishedAt: now() / 1000, commands, files, missing, ...(cut === undefined ? {} : { cut }) }
+  reader.answer.lacking(cut ?? 'the script did not tell of it')
+  const { commands, files, missing } = reader.answer
+  return {
+    isRoot: reader.user === 0,
+    startedAt,
+    finishedAt: now() / 1000,
+    commands,
+    files,
+    missing,
+    ...(cut === undefined ? {} : { cut }),
+  }
 }

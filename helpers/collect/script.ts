@@ -1,83 +1,112 @@
-import { redactingSed } from '../facts/secrets.ts'
 import type { FileProbe, NodeProbes } from '../evidence/probes.ts'
+import { redactingSed } from '../facts/secrets.ts'
 
 /** Bytes of a command's output, and of a file, that are kept; what is beyond is cut and marked. */
 export const MOST_BYTES = 4 * 1024 * 1024
-const MOST_ERRORS = 64 * 1024
+const MOST_ERRORS = 1024 * 1024
+const MOST_FILES = 64 * 1024 * 1024
+
+/** Commands that share a frame: few, so that what a machine said before it stalled is kept; many, so that it is quick. */
+const IN_A_BATCH = 8
 
 /**
- * The probes of a machine as one POSIX sh script, to be read by `sh -s` from standard input.
+ * The probes of a machine as one POSIX sh script, to be read by `sh -s` from standard input. It needs coreutils or busybox
+ * (base64, head, sed, sha256sum, stat, tail, timeout) and writes nothing on the machine.
  *
- * It writes frames: a line `@<nonce> <kind> <length> …`, then as many bytes of base64, then a newline. Whatever else is
- * printed before or between (banners, `.bashrc`) is no frame. It needs coreutils or busybox: base64, head, stat, tail, timeout.
- * It writes nothing on the machine.
+ * It answers in frames: a line `@<nonce> <kind> <length>`, then as many bytes of base64, then a newline. Whatever else is
+ * printed before the first (banners, `.bashrc`) is no frame. Within a frame, records begin with a line `@<nonce> <what> …`:
+ *
+ * - `out`: of each command its standard output between `run <id>` and `end <id> <status> <began> <ended>`, or `skip <id>`
+ * - `err`: of each command its standard error after `run <id>`
+ * - `files`: of each file `stat`, `link`, `sum` and `content`, or `absent`, `special`, `denied`, `key`
  * @param nonce hexadecimal, unguessable by what the commands print
  */
 export function render({ commands, files }: NodeProbes, nonce: string): string {
+  const batches = Array.from({ length: Math.ceil(commands.length / IN_A_BATCH) }, (_, index) =>
+    commands
+      .slice(index * IN_A_BATCH, (index + 1) * IN_A_BATCH)
+      .map(({ id, command, limit, root }) => `probe ${quoted(id)} ${limit} ${Number(root)} ${quoted(command)}`),
+  )
   return [
     'LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     'export LC_ALL PATH',
     'unset LANGUAGE KUBECONFIG ENV BASH_ENV CDPATH',
     'user=$(id -u)',
     '[ "$user" = 0 ] && HOME=/root && export HOME',
-    `for tool in base64 head sed stat tail timeout; do command -v $tool >/dev/null || { echo "@${nonce} lacks 0 $tool"; exit 1; }; done`,
+    `for tool in base64 head sed sha256sum stat tail timeout; do command -v $tool >/dev/null || { echo "@${nonce} lacks $tool"; exit 1; }; done`,
     'exec 3>&1',
-    `echo "@${nonce} start 0 $user"`,
-    ...functions(nonce),
-    ...commands.map(
-      ({ id, command, limit, root }) => `probe ${quoted(id)} ${limit} ${Number(root)} ${quoted(command)}`,
+    `echo "@${nonce} start $user"`,
+    functions(nonce),
+    ...batches.map(lines => `commands() {\n${lines.join('\n')}\n}\nbatch`),
+    ...groups(files).map(([first, ...rest]) =>
+      first === undefined
+        ? ''
+        : `files ${first.keep} ${Number(first.root)} ${[first, ...rest].map(({ path }) => pattern(path)).join(' ')}`,
     ),
-    ...files.map(({ path, keep, root }: FileProbe) => `files ${keep} ${Number(root)} ${pattern(path)}`),
-    `echo "@${nonce} end 0"`,
+    `echo "@${nonce} end"`,
     'exit 0',
     '',
   ].join('\n')
 }
 
-/**
- * `probe`: runs a command in its own shell under its time limit; frames `out` and then `err`, which ends with the exit status.
- * `files`: a frame for each file: its path, what it is, and for plain files status, link target, digest and content.
- */
-function functions(nonce: string): string[] {
+function groups(files: readonly FileProbe[]): FileProbe[][] {
+  const kinds = new Map<string, FileProbe[]>()
+  for (const file of files) {
+    const kind = `${file.keep} ${file.root}`
+    kinds.set(kind, [...(kinds.get(kind) ?? []), file])
+  }
+  return [...kinds.values()]
+}
+
+/** Descriptors: 3 the answer, 4 standard errors of a batch, 5 an exit status on its way past `head`, 6 outputs of a batch. */
+function functions(nonce: string): string {
   const sed = redactingSed.map(script => `-e ${quoted(script)}`).join(' ')
   return `
 probe() {
-  if [ "$3" = 1 ] && [ "$user" != 0 ]; then echo "@${nonce} skip 0 $1"; return; fi
+  if [ "$3" = 1 ] && [ "$user" != 0 ]; then echo "@${nonce} skip $1"; return; fi
   read began rest </proc/uptime
-  e=$({
-    o=$({ timeout -k 1 "$2" /bin/sh -c "$4" </dev/null 2>&4 3>&-; printf '\\n%s' "$?" >&4; } | head -c ${MOST_BYTES + 1} | base64)
-    printf '@${nonce} out %s %s\\n%s\\n' "\${#o}" "$1" "$o" >&3
-  } 4>&1 | tail -c ${MOST_ERRORS} | base64)
+  echo "@${nonce} run $1"
+  printf '\\n@${nonce} run %s\\n' "$1" >&4
+  status=$({
+    { timeout -k 1 "$2" /bin/sh -c "$4" </dev/null 2>&4 3>&- 5>&- 6>&-; echo "$?" >&5; } | head -c ${MOST_BYTES + 1} >&6
+  } 5>&1)
   read ended rest </proc/uptime
-  printf '@${nonce} err %s %s %s %s\\n%s\\n' "\${#e}" "$1" "$began" "$ended" "$e"
+  printf '\\n@${nonce} end %s %s %s %s\\n' "$1" "$status" "$began" "$ended"
 }
+batch() {
+  e=$({ o=$(commands 6>&1 | base64); frame out "$o" >&3; } 4>&1 | tail -c ${MOST_ERRORS} | base64)
+  frame err "$e"
+}
+frame() { printf '@${nonce} %s %s\\n%s\\n' "$1" "\${#2}" "$2"; }
 files() {
   keep=$1 root=$2
   shift 2
-  for f do
-    case $f in *[*?]*) [ -e "$f" ] || continue ;; esac
-    file "$f"
-    if [ -L "$f" ] && t=$(readlink -f "$f") && [ -n "$t" ]; then file "$t"; fi
-  done
+  frame files "$(found "$@" 2>/dev/null </dev/null | head -c ${MOST_FILES} | base64)"
 }
-file() {
-  o=$({
-    echo "$1"
-    if [ "$root" = 1 ] && [ "$user" != 0 ]; then echo denied
-    elif [ ! -e "$1" ]; then echo absent
-    elif [ ! -f "$1" ]; then echo special
+found() {
+  for f do [ -L "$f" ] && t=$(readlink -f "$f") && [ -n "$t" ] && set -- "$@" "$t"; done
+  for f do
+    shift
+    if [ ! -e "$f" ]; then
+      case $f in *[*?]*) ;; *) echo "@${nonce} absent $f" ;; esac
+    elif [ "$root" = 1 ] && [ "$user" != 0 ]; then echo "@${nonce} denied $f"
+    elif [ ! -f "$f" ]; then echo "@${nonce} special $f"
     else
-      stat -L -c 'file %a %U %G %s %Y' "$1"
-      readlink "$1" || echo
-      case $keep$1 in
-        status*|*-key.pem|*.key) echo; echo key ;;
-        digest*) sha256sum <"$1" || echo; echo digest ;;
-        *) if [ -r "$1" ]; then sha256sum <"$1"; echo content; sed -E ${sed} "$1" | head -c ${MOST_BYTES + 1}; else echo; echo denied; fi ;;
+      case $keep$f in
+        status*|*-key.pem|*.key) stat -L -c "@${nonce} stat %a %U %G %s %Y %n" "$f"; echo "@${nonce} key $f" ;;
+        *) if [ -r "$f" ]; then set -- "$@" "$f"; else echo "@${nonce} denied $f"; fi ;;
       esac
     fi
-  } 2>/dev/null </dev/null | base64)
-  printf '@${nonce} file %s\\n%s\\n' "\${#o}" "$o"
-}`.split('\n')
+  done
+  [ $# = 0 ] && return
+  stat -L -c "@${nonce} stat %a %U %G %s %Y %n" "$@"
+  for f do [ -L "$f" ] && echo "@${nonce} link $f" && readlink "$f"; done
+  sha256sum "$@" | sed "s/^/@${nonce} sum /"
+  for f do
+    if [ $keep = content ]; then printf '\\n@${nonce} content %s\\n' "$f"; sed -E ${sed} "$f"; else echo "@${nonce} digest $f"; fi
+  done
+  printf '\\n@${nonce} whole\\n'
+}`
 }
 
 function quoted(text: string): string {

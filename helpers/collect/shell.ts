@@ -40,10 +40,13 @@ export async function runScript({ client }: Connection, script: Script): Promise
   })
 }
 
+/** What runs as root: the script comes on its standard input. */
+export const ROOT_SHELL = '/bin/sh -s'
+
 /** Quoted so that sh, bash, csh and fish read the same: the login shell may be any of them. */
 function commandLine(become: Become | undefined, nonce: string): string {
-  if (become === undefined) return 'exec /bin/sh -s'
-  if (become.password === undefined) return 'exec sudo -n -- /bin/sh -s'
+  if (become === undefined) return `exec ${ROOT_SHELL}`
+  if (become.password === undefined) return `exec sudo -n -- ${ROOT_SHELL}`
   // sudo asks by a prompt that is told from anything else; the script waits until it has taken the password.
   return `exec sudo -S -p '${prompt(nonce)}' -- /bin/sh -c 'echo ${ready(nonce)}; exec /bin/sh -s'`
 }

@@ -96,7 +96,10 @@ export class Expectations {
       const resolved = isTemplate(value)
         ? resolveTemplate(value, other => this.#forTemplate(host, other, [...path, name]))
         : value
-      const kind = (this.#defaults()[name as keyof Variables] as Variable<unknown> | undefined)?.kind
+      // Ansible's own variables do not hang on the release: how a host is reached is known before it is.
+      const kind = name.startsWith('ansible_')
+        ? undefined
+        : (this.#defaults()[name as keyof Variables] as Variable<unknown> | undefined)?.kind
       return { value: kind === undefined ? resolved : coerce(kind, resolved), origin }
     } catch (error) {
       if (error instanceof UnknownVariable) throw error

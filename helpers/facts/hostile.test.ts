@@ -7,7 +7,7 @@ import type { Parser } from './parser.ts'
 
 /** Every parser there is: those that the modules of this folder export. */
 const modules = readdirSync(import.meta.dirname).filter(
-  file => file.endsWith('.ts') && !/test|table|parser|kubernetes-objects\.ts$/.test(file),
+  file => file.endsWith('.ts') && !/test|table|parser|secrets|kubernetes-objects\.ts$/.test(file),
 )
 const parsers = (
   await Promise.all(

@@ -97,9 +97,7 @@ async function vagrantSshConfig(): Promise<string> {
     const { stdout } = await $({ quiet: true })`vagrant ssh-config`
     return stdout
   } catch (error) {
-    const said = String((error as { stderr?: string }).stderr ?? (error as Error).message)
-      .trim()
-      .split('\n')[0]
+    const said = ((error as { stderr?: string }).stderr ?? (error as Error).message).trim().split('\n')[0]
     throw new UserError(
       `--target vagrant: vagrant ssh-config failed: ${said ?? ''}. Run vagrant up first, in the folder of the Vagrantfile.`,
     )

@@ -168,7 +168,8 @@ function variable(host: string, names: readonly string[], expectations: Expectat
     if (!expectations.inventory.vars(host).has(name)) continue
     try {
       const { value } = expectations.resolve(host, name)
-      if (value !== undefined && value !== null) return String(value as string | number | boolean)
+      if (typeof value === 'string') return value
+      if (typeof value === 'number' || typeof value === 'boolean') return `${value}`
     } catch (error) {
       if (!(error instanceof UnknownVariable)) throw error
       throw new UserError(

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { parse as shellWords } from 'shell-quote'
 import SSHConfig from 'ssh-config'
-import { parseArgsStringToArgv } from 'string-argv'
 import { UserError } from '../recording/errors.ts'
 
 /** Options of ssh by lower-case name: of a configuration file, or of `-o`. */
@@ -50,7 +50,7 @@ function included(text: string, depth = 0): string {
 export function sshArguments(text: string): SshOptions {
   const options = new Map<string, string[]>()
   const add = (name: string, value: string) => options.set(name, [...(options.get(name) ?? []), value])
-  const words = parseArgsStringToArgv(text)
+  const words = shellWords(text, name => `$${name}`).flatMap(word => (typeof word === 'string' ? [word] : []))
   const flags: Readonly<Record<string, string>> = { J: 'proxyjump', i: 'identityfile', p: 'port', l: 'user', W: 'w' }
   while (words.length > 0) {
     const word = words.shift() ?? ''

@@ -26,20 +26,36 @@ export class SimulatedCluster {
     this.ports = ports
     this.#process = process
     const { inventory } = expectationsFor(recording, recordedOverrides(recording))
-    const hosts = Object.entries(ports).map(([name, port]) => `Host ${name} ${String(inventory.vars(name).get('ansible_host')?.value)}\n  HostName 127.0.0.1\n  Port ${port}\n`)
+    const hosts = Object.entries(ports).map(
+      ([name, port]) =>
+        `Host ${name} ${String(inventory.vars(name).get('ansible_host')?.value)}\n  HostName 127.0.0.1\n  Port ${port}\n`,
+    )
     const common = `Host *\n  User root\n  IdentityFile ${this.#path('id')}\n  IdentityAgent none\n  UserKnownHostsFile ${this.#path('known_hosts')}\n`
     this.write('ssh_config', `${hosts.join('')}${common}`)
     this.write('known_hosts', `[127.0.0.1]:* ${hostKey}\n`)
     this.write('id', ssh2.utils.generateKeyPairSync('ed25519').private)
     for (const source of recording.sources('controller/')) {
-      this.write(source.startsWith(INVENTORY) ? `inventory/mycluster/${source.slice(INVENTORY.length)}` : source.slice('controller/'.length), textOf(recording.get(source)))
+      this.write(
+        source.startsWith(INVENTORY)
+          ? `inventory/mycluster/${source.slice(INVENTORY.length)}`
+          : source.slice('controller/'.length),
+        textOf(recording.get(source)),
+      )
     }
   }
 
   static async start(settings: Partial<Settings> = {}): Promise<SimulatedCluster> {
-    const whole: Settings = { recording: 'recordings/case1-remediated', moreWorkers: 0, latency: 0, faults: {}, ...settings }
+    const whole: Settings = {
+      recording: 'recordings/case1-remediated',
+      moreWorkers: 0,
+      latency: 0,
+      faults: {},
+      ...settings,
+    }
     const main = join(import.meta.dirname, 'main.ts')
-    const child = spawn(process.execPath, ['--import', 'tsx', main, JSON.stringify(whole)], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, ['--import', 'tsx', main, JSON.stringify(whole)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
     const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
     const recorded = openRecording(whole.recording)
     const recording = whole.moreWorkers === 0 ? recorded : withWorkers(recorded, whole.moreWorkers)

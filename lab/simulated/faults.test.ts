@@ -40,7 +40,11 @@ interface Read {
   readonly complete: boolean
 }
 
-async function read(cluster: SimulatedCluster, options: LiveOptions, more: { silence?: number; signal?: AbortSignal; answer?: number } = {}): Promise<Read> {
+async function read(
+  cluster: SimulatedCluster,
+  options: LiveOptions,
+  more: { silence?: number; signal?: AbortSignal; answer?: number } = {},
+): Promise<Read> {
   const signal = more.signal ?? new AbortController().signal
   const request = await live({ connectTimeout: '2', ...options }, signal)
   const out = join(cluster.folder, 'recording')
@@ -97,7 +101,10 @@ test.each([
   ['stalls', /it stalled: nothing arrived for 2 s/],
   ['cut', /the connection was cut|the script was ended half way/],
   ['garbles', /its answer can not be read: .*frame/],
-  ['refuses', /authentication refused: 127\.0\.0\.1:\d+ does not let root in.*Check ansible_user and ansible_ssh_private_key_file/],
+  [
+    'refuses',
+    /authentication refused: 127\.0\.0\.1:\d+ does not let root in.*Check ansible_user and ansible_ssh_private_key_file/,
+  ],
 ] as const)('a node that %s is named with its reason, and costs no other node a verdict', async (fault, reason) => {
   const result = await withFault(fault)
   expect(told(result)).toMatch(reason)
@@ -113,18 +120,24 @@ test('a node whose channel lingers after the answer is read whole', async () => 
 test('what arrived before a node stalled is kept, and the rest says why it lacks', async () => {
   const { recording } = await withFault('stalls')
   expect(recording.get(`nodes/${VICTIM}/commands/hostname`)).toMatchObject({ stdout: `${VICTIM}\n` })
-  expect(Object.values(recording.manifest.missing ?? {}).filter(why => why.startsWith('it stalled')).length).toBeGreaterThan(10)
+  expect(
+    Object.values(recording.manifest.missing ?? {}).filter(why => why.startsWith('it stalled')).length,
+  ).toBeGreaterThan(10)
 })
 
 test('a clock that is a day ahead is found', async () => {
   const { verdicts } = await withFault('day-ahead')
-  const changed = verdicts.filter(({ invariant, subject, status }) => status === 'fail' && healthy.get(`${invariant.id}@${subject}`) !== 'fail')
+  const changed = verdicts.filter(
+    ({ invariant, subject, status }) => status === 'fail' && healthy.get(`${invariant.id}@${subject}`) !== 'fail',
+  )
   expect(changed.map(({ invariant }) => invariant.id)).toEqual(['os-time-sync'])
 })
 
 test('a node that answers as another machine is named', async () => {
   const { verdicts } = await withFault('same-as-first')
-  const failed = verdicts.filter(({ subject, status }) => subject === VICTIM && status === 'fail').map(({ invariant }) => invariant.id)
+  const failed = verdicts
+    .filter(({ subject, status }) => subject === VICTIM && status === 'fail')
+    .map(({ invariant }) => invariant.id)
   expect(failed).toContain('os-hostname')
   expect(failed).toContain('inv-ip-local')
 })
@@ -154,12 +167,17 @@ test('no route', async () => {
 
 test('a name that no server knows', async () => {
   const result = await reachedBy('  HostName no-such-host.invalid')
-  expect(told(result)).toMatch(/the name no-such-host\.invalid can not be resolved \(E\w+\): set ansible_host of k8s-node4/)
+  expect(told(result)).toMatch(
+    /the name no-such-host\.invalid can not be resolved \(E\w+\): set ansible_host of k8s-node4/,
+  )
   expect(disturbed(result)).toEqual([])
 })
 
 test('a key whose passphrase is wrong, or not given', async () => {
-  const key = well.write('locked', ssh2.utils.generateKeyPairSync('ed25519', { passphrase: 'right', cipher: 'aes256-ctr', rounds: 16 }).private)
+  const key = well.write(
+    'locked',
+    ssh2.utils.generateKeyPairSync('ed25519', { passphrase: 'right', cipher: 'aes256-ctr', rounds: 16 }).private,
+  )
   const result = await reachedBy(`  HostName 127.0.0.1\n  Port ${well.ports[VICTIM] ?? 0}\n  IdentityFile ${key}`)
   expect(told(result)).toContain(`the key ${key} has a passphrase; set SSH_KEY_PASSPHRASE, or load it into an agent`)
   process.env['SSH_KEY_PASSPHRASE'] = 'wrong'
@@ -172,14 +190,20 @@ test('a host key that changed, and one that is unknown, show both fingerprints a
   const other = well.write('other_known_hosts', `[127.0.0.1]:* ${ssh2.utils.generateKeyPairSync('ed25519').public}\n`)
   const port = `  HostName 127.0.0.1\n  Port ${well.ports[VICTIM] ?? 0}`
   const changed = await reachedBy(`${port}\n  UserKnownHostsFile ${other}`)
-  expect(told(changed)).toMatch(/host key changed: it shows SHA256:\S{43}, known is SHA256:\S{43} \(.*other_known_hosts:1\).*ssh-keygen -R/)
+  expect(told(changed)).toMatch(
+    /host key changed: it shows SHA256:\S{43}, known is SHA256:\S{43} \(.*other_known_hosts:1\).*ssh-keygen -R/,
+  )
   const unknown = await reachedBy(`${port}\n  UserKnownHostsFile /nonexistent`)
-  expect(told(unknown)).toMatch(/unknown host key: it shows SHA256:\S{43}, none is known for \[127\.0\.0\.1\]:\d+ in \/nonexistent.*ssh-keyscan -p/)
+  expect(told(unknown)).toMatch(
+    /unknown host key: it shows SHA256:\S{43}, none is known for \[127\.0\.0\.1\]:\d+ in \/nonexistent.*ssh-keyscan -p/,
+  )
   expect(disturbed(changed)).toEqual([])
 })
 
 test('a jump host that is down is named as such', async () => {
-  const result = await reachedBy(`  HostName 127.0.0.1\n  Port ${well.ports[VICTIM] ?? 0}\n  ProxyJump 127.0.0.1:${await closedPort()}`)
+  const result = await reachedBy(
+    `  HostName 127.0.0.1\n  Port ${well.ports[VICTIM] ?? 0}\n  ProxyJump 127.0.0.1:${await closedPort()}`,
+  )
   expect(told(result)).toMatch(/jump host 127\.0\.0\.1: connection refused/)
   expect(disturbed(result)).toEqual([])
 })
@@ -189,7 +213,10 @@ test('an interrupted run leaves a recording that opens and says that it is parti
   const cluster = await SimulatedCluster.start({ faults: { [VICTIM]: 'stalls' } })
   const twin = await ApiTwin.start(() => cluster.recording)
   setTimeout(() => stop.abort(), 1_500)
-  const { recording, complete, seconds } = await read(cluster, cluster.options(twin), { silence: 60_000, signal: stop.signal })
+  const { recording, complete, seconds } = await read(cluster, cluster.options(twin), {
+    silence: 60_000,
+    signal: stop.signal,
+  })
   await twin.stop()
   await cluster.stop()
   expect(complete).toBe(false)
@@ -203,7 +230,9 @@ async function apiWith(fault: ApiFault, expired = false): Promise<Read & { missi
   const twin = await ApiTwin.start(() => well.recording, { fault, expired })
   try {
     const result = await read(well, well.options(twin))
-    const missing = Object.entries(result.recording.manifest.missing ?? {}).filter(([source]) => source.startsWith('api/'))
+    const missing = Object.entries(result.recording.manifest.missing ?? {}).filter(([source]) =>
+      source.startsWith('api/'),
+    )
     return { ...result, missing: Object.fromEntries(missing.filter(([source]) => !source.includes('log-coredns'))) }
   } finally {
     await twin.stop()
@@ -213,11 +242,15 @@ async function apiWith(fault: ApiFault, expired = false): Promise<Read & { missi
 test('403 for one resource lacks with its remedy, and nothing else does', async () => {
   const { missing } = await apiWith(path => (path.endsWith('/priorityclasses') ? { status: 403 } : undefined))
   expect(Object.keys(missing)).toEqual(['api/priorityclasses.json'])
-  expect(missing['api/priorityclasses.json']).toMatch(/403 the user of the kubeconfig may not read it: grant the ClusterRole of npm run probes/)
+  expect(missing['api/priorityclasses.json']).toMatch(
+    /403 the user of the kubeconfig may not read it: grant the ClusterRole of npm run probes/,
+  )
 })
 
 test('429 with Retry-After is waited for', async () => {
-  const { missing, verdicts } = await apiWith((path, call) => (path.endsWith('/nodes') && call === 1 ? { status: 429, headers: { 'retry-after': '1' } } : undefined))
+  const { missing, verdicts } = await apiWith((path, call) =>
+    path.endsWith('/nodes') && call === 1 ? { status: 429, headers: { 'retry-after': '1' } } : undefined,
+  )
   expect(missing).toEqual({})
   expect(byKey(verdicts)).toEqual(healthy)
 })

@@ -1,5 +1,4 @@
-import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { Duplex } from 'node:stream'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import ssh2, { type ServerChannel } from 'ssh2'
 import { commandSource, fileSource } from '../../helpers/recording/format.ts'
 import type { Recording } from '../../helpers/recording/recording.ts'
@@ -38,9 +37,11 @@ export async function startNode(node: SimulatedNode): Promise<number> {
       accept().on('exec', acceptExec => converse(acceptExec(), node, () => client.end()))
     })
   })
+  await new Promise<void>(resolve => ssh.listen(0, '127.0.0.1', resolve))
+  const { port: sshPort } = ssh.address() as AddressInfo
   const listener = createServer(socket => {
     socket.on('error', () => {})
-    if (node.fault !== 'silent') ssh.injectSocket(delayed(socket, node.latency / 2) as Socket)
+    if (node.fault !== 'silent') relay(socket, sshPort, node.latency / 2)
   })
   await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
   return (listener.address() as AddressInfo).port
@@ -59,7 +60,7 @@ function converse(channel: ServerChannel, node: SimulatedNode, hangUp: () => voi
       case 'cut':
         return void channel.write(answer.slice(0, half), hangUp)
       case 'garbles':
-        return void channel.write(answer.replace(/ err (\d+) /, (_, size) => ` err ${Number(size) + 1} `))
+        return void channel.write(answer.replace(/ err (\d+)\n/, (_, size) => ` err ${Number(size) + 1}\n`))
       case 'lingers':
         return void channel.write(answer)
     }
@@ -74,31 +75,43 @@ function converse(channel: ServerChannel, node: SimulatedNode, hangUp: () => voi
 function answerTo(script: string, { recording, name, fault }: SimulatedNode): string {
   const node = fault === 'same-as-first' ? (recording.nodes[0] ?? '') : name
   const nonce = /echo "@([0-9a-f]+) start/.exec(script)?.[1] ?? ''
-  const frames = [`@${nonce} start 0 0\n`]
-  const frame = (kind: string, rest: string, payload: string) => {
-    const encoded = Buffer.from(payload).toString('base64')
-    frames.push(`@${nonce} ${kind} ${encoded.length}${rest}\n${encoded}\n`)
+  const frame = (kind: string, records: readonly string[]) => {
+    const encoded = Buffer.from(records.join('')).toString('base64')
+    return `@${nonce} ${kind} ${encoded.length}\n${encoded}\n`
   }
-  for (const [, id = ''] of script.matchAll(/^probe '([^']+)' /gm)) {
-    const evidence = recording.get(commandSource(node, id))
-    const recorded = evidence?.kind === 'command' ? evidence : undefined
-    const stdout = id === 'date' ? clock(fault) : (recorded?.stdout ?? '')
-    frame('out', ` ${id}`, stdout)
-    frame('err', ` ${id} 0.00 0.01`, `${recorded?.stderr ?? 'not recorded'}\n${recorded === undefined ? 127 : (recorded.exitCode ?? 1)}`)
-  }
-  const asked = [...script.matchAll(/^files \w+ \d (.+)$/gm)].map(([, path = '']) => path.replaceAll("'", ''))
-  for (const source of recording.sources(`nodes/${node}/files/`)) {
+  const frames = script.split('commands() {').map(batch => {
+    const ids = [...batch.matchAll(/^probe '([^']+)' /gm)].map(([, id = '']) => id)
+    const [out, err]: string[][] = [[], []]
+    for (const id of ids) {
+      const evidence = recording.get(commandSource(node, id))
+      const recorded = evidence?.kind === 'command' ? evidence : undefined
+      const stdout = id === 'date' ? clock(fault) : (recorded?.stdout ?? '')
+      const status = recorded === undefined ? 127 : (recorded.exitCode ?? 1)
+      out?.push(`@${nonce} run ${id}\n${stdout}\n@${nonce} end ${id} ${status} 0.00 0.01\n`)
+      err?.push(`\n@${nonce} run ${id}\n${recorded?.stderr ?? 'not recorded\n'}`)
+    }
+    return ids.length === 0 ? '' : frame('out', out ?? []) + frame('err', err ?? [])
+  })
+  const asked = [...script.matchAll(/^files \w+ \d (.+)$/gm)].flatMap(([, paths = '']) =>
+    paths.replaceAll("'", '').split(' '),
+  )
+  const files = recording.sources(`nodes/${node}/files/`).flatMap(source => {
     const path = source.slice(fileSource(node, '').length)
     const evidence = recording.get(source)
-    const isLinked = recording.sources(`nodes/${node}/files/`).length > 0 && !asked.some(one => matches(one, path))
-    if (evidence?.kind !== 'file' || (isLinked && evidence.absent !== undefined)) continue
-    const { mode = '', owner = '', group = '', size = 0, mtime = 0, linkTarget = '', sha256 = '' } = evidence
-    const status = evidence.absent === undefined ? `file ${mode} ${owner} ${group} ${size} ${Math.floor(mtime)}` : 'absent'
-    const kept = evidence.content === undefined ? (sha256 === '' ? 'key' : 'digest') : 'content'
-    frame('file', '', [path, status, linkTarget, sha256, kept, evidence.content ?? ''].join('\n'))
-  }
-  frames.push(`@${nonce} end 0\n`)
-  return frames.join('')
+    if (evidence?.kind !== 'file') return []
+    if (evidence.absent !== undefined)
+      return asked.some(one => matches(one, path)) ? [`@${nonce} absent ${path}\n`] : []
+    const { mode = '', owner = '', group = '', size = 0, mtime = 0, linkTarget, sha256, content } = evidence
+    return [
+      `@${nonce} stat ${mode} ${owner} ${group} ${size} ${Math.floor(mtime)} ${path}\n`,
+      linkTarget === undefined ? '' : `@${nonce} link ${path}\n${linkTarget}\n`,
+      sha256 === undefined ? '' : `@${nonce} sum ${sha256}  ${path}\n`,
+      content === undefined
+        ? `@${nonce} ${sha256 === undefined ? 'key' : 'digest'} ${path}\n`
+        : `@${nonce} content ${path}\n${content}\n`,
+    ]
+  })
+  return [`@${nonce} start 0\n`, ...frames, frame('files', files), `@${nonce} end\n`].join('')
 }
 
 function matches(pattern: string, path: string): boolean {
@@ -110,26 +123,16 @@ function clock(fault: Fault | undefined): string {
   return `${(Date.now() / 1000 + (fault === 'day-ahead' ? 86_400 : 0)).toFixed(9)}\n`
 }
 
-/** A socket whose bytes take some milliseconds each way. */
-function delayed(socket: Socket, milliseconds: number): Duplex {
-  if (milliseconds === 0) return socket
-  const later = new Duplex({
-    read: () => {},
-    write: (chunk: Buffer, _encoding, done) => {
-      setTimeout(() => socket.write(chunk), milliseconds)
-      done()
-    },
-    final: done => {
-      setTimeout(() => socket.end(), milliseconds)
-      done()
-    },
-    destroy: (_error, done) => {
-      socket.destroy()
-      done(null)
-    },
-  })
-  socket.on('data', (chunk: Buffer) => setTimeout(() => later.push(chunk), milliseconds))
-  socket.on('end', () => setTimeout(() => later.push(null), milliseconds))
-  socket.on('close', () => later.destroy())
-  return later
+/** Passes a connection on to a port; what either side says takes some milliseconds. */
+function relay(near: Socket, port: number, milliseconds: number): void {
+  const far = connect(port, '127.0.0.1')
+  for (const [from, to] of [
+    [near, far],
+    [far, near],
+  ] as const) {
+    from.on('data', chunk => setTimeout(() => to.write(chunk), milliseconds))
+    from.on('end', () => setTimeout(() => to.end(), milliseconds))
+    from.on('close', () => setTimeout(() => to.destroy(), milliseconds))
+    from.on('error', () => {})
+  }
 }

@@ -26,14 +26,14 @@ export class ApiTwin {
   /** @param page objects in a page at most, whatever limit is asked for */
   static async start(
     recording: () => Recording,
-    { page = 25, fault = (() => undefined) as Fault, expired = false } = {},
+    { page = 25, fault, expired = false }: { page?: number; fault?: Fault; expired?: boolean } = {},
   ): Promise<ApiTwin> {
     const { certificate, key } = selfSigned({ expired })
     const twin: { current?: ApiTwin } = {}
     const server = createServer({ cert: certificate, key }, (request, response) => {
       const url = new URL(request.url ?? '/', 'https://localhost')
       twin.current?.asked.push(url.pathname)
-      const wrong = fault(url.pathname, twin.current?.asked.filter(path => path === url.pathname).length ?? 1)
+      const wrong = fault?.(url.pathname, twin.current?.asked.filter(path => path === url.pathname).length ?? 1)
       const { status, body } =
         request.headers.authorization === `Bearer ${TOKEN}`
           ? answer(recording(), url, page)

@@ -152,10 +152,8 @@ function made({ path, permissions, owner, group, size, mtime = 0, linkTarget }: 
 
 /** `-rw-r-----` as 640. */
 function octal(permissions: string): string {
-  const bits = permissions.slice(1).match(/.{3}/g) ?? []
-  return bits
-    .map(three => [...three].reduce((sum, letter, index) => sum + (letter === '-' ? 0 : 4 >> index), 0))
-    .join('')
+  const bits = permissions.slice(1, 10).replace(/[^-]/g, '1').replaceAll('-', '0')
+  return Number.parseInt(bits, 2).toString(8)
 }
 
 async function archive(files: ReadonlyMap<string, string>): Promise<Buffer> {

@@ -97,7 +97,6 @@ export class Twin {
     }
   }
 
-
   get recording(): Recording {
     return this.#recording
   }
@@ -131,10 +130,10 @@ export class Twin {
   }
 
   #writeSshConfig(): void {
-    const { inventory } = expectationsFor(this.#recording, recordedOverrides(this.#recording))
+    const expectations = expectationsFor(this.#recording, recordedOverrides(this.#recording))
     const hosts = [...this.#containers].map(([name, container]) => {
-      const address = inventory.vars(name).get('ansible_host')?.value ?? name
-      return `Host ${name} ${String(address)}\n  HostName 127.0.0.1\n  Port ${container.getMappedPort(22)}\n`
+      const { ansible_host: address = name } = expectations.values(name)
+      return `Host ${name} ${address}\n  HostName 127.0.0.1\n  Port ${container.getMappedPort(22)}\n`
     })
     const common = `Host *\n  User root\n  IdentityFile ${this.privateKey}\n  IdentityAgent none\n  UserKnownHostsFile ${this.knownHosts}\n`
     writeFileSync(this.sshConfig, `${hosts.join('')}${common}`)
