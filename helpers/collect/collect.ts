@@ -151,13 +151,7 @@ async function readController({ controller, limits, onProgress }: CollectRequest
   let connection: Connection | undefined
   try {
     connection = machine.local ? undefined : await connect(machine, limits.connect, signal)
-    const reading = await readMachine(
-      connection,
-      probes,
-      undefined,
-      { ...limits, silence: 200_000, machine: 600_000 },
-      signal,
-    )
+    const reading = await readMachine(connection, probes, undefined, { ...limits, machine: 600_000 }, signal)
     for (const [id, { stdout, stderr, exitCode, timedOut, truncated }] of Object.entries(reading.commands)) {
       const name = `controller/${names.get(id) ?? id}`
       if (exitCode === 0 && !timedOut && !truncated) texts[name] = stdout

@@ -5,7 +5,7 @@ const MOST_GARBAGE = 64 * 1024
 /** Characters of base64 in one frame: more than any batch or group of files gives. */
 const MOST_FRAME = 256 * 1024 * 1024
 /** Kinds of frames that are their first line alone. */
-const WORDS: ReadonlySet<string> = new Set(['start', 'end', 'lacks'])
+const WORDS: ReadonlySet<string> = new Set(['start', 'at', 'end', 'lacks'])
 
 /** Reads the frames of a script's answer as they arrive, in pieces of any size. */
 export class FrameReader {
@@ -14,6 +14,8 @@ export class FrameReader {
   ended = false
   /** The user that ran the script, by number; undefined before it started. */
   user: number | undefined
+  /** The command that runs, by id; undefined before the first and after the last. */
+  running: string | undefined
   readonly #mark: Buffer
   #pending: Buffer[] = []
   #size = 0
@@ -72,7 +74,9 @@ export class FrameReader {
 
   #word(kind: string, word: string): void {
     if (kind === 'lacks') throw new Garbled(`the machine lacks the command ${word}, which collecting needs`)
+    this.running = kind === 'at' ? word : undefined
     if (kind === 'end') this.ended = true
+    else if (kind === 'at') return
     else if (/^\d+$/.test(word)) this.user = Number(word)
     else throw new Garbled('a start without the number of its user')
   }

@@ -14,6 +14,9 @@ export interface Reading extends NodeContent {
   readonly missing: ReadonlyMap<string, string>
 }
 
+/** Seconds that a command may be silent beyond its own time limit: `timeout` ends it by then. */
+const GRACE = 2
+
 /**
  * Runs the probes of a machine as one script over its connection, or on this machine where there is none.
  * What arrived before a machine stalls, or its connection breaks, is kept; the rest lacks, with the reason.
@@ -35,7 +38,11 @@ export async function readMachine(
     reader.feed(bytes)
     return reader.ended
   }
-  const script = { text: render(probes, nonce), become, limits, signal, take }
+  const running = () => {
+    const probe = probes.commands.find(({ id }) => id === reader.running)
+    return probe && { what: probe.id, patience: (probe.limit + GRACE) * 1000 }
+  }
+  const script = { text: render(probes, nonce), become, limits, signal, take, running }
   const cut = await (connection === undefined ? runHere(script) : runScript(connection, script))
   if (reader.user === undefined) throw new Unreachable(cut ?? 'the script did not start')
   reader.answer.lacking(cut ?? 'the script did not tell of it')

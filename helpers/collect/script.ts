@@ -14,7 +14,8 @@ const IN_A_BATCH = 8
  * (base64, head, sed, sha256sum, stat, tail, timeout) and writes nothing on the machine.
  *
  * It answers in frames: a line `@<nonce> <kind> <length>`, then as many bytes of base64, then a newline. Whatever else is
- * printed before the first (banners, `.bashrc`) is no frame. Within a frame, records begin with a line `@<nonce> <what> …`:
+ * printed before the first (banners, `.bashrc`) is no frame. `at <id>` says which command runs, for how long silence is
+ * patience. Within a frame, records begin with a line `@<nonce> <what> …`:
  *
  * - `out`: of each command its standard output between `run <id>` and `end <id> <status> <began> <ended>`, or `skip <id>`
  * - `err`: of each command its standard error after `run <id>`
@@ -64,6 +65,7 @@ function functions(nonce: string): string {
   return `
 probe() {
   if [ "$3" = 1 ] && [ "$user" != 0 ]; then echo "@${nonce} skip $1"; return; fi
+  echo "@${nonce} at $1" >&3
   read began rest </proc/uptime
   echo "@${nonce} run $1"
   printf '\\n@${nonce} run %s\\n' "$1" >&4

@@ -6,7 +6,7 @@ import type { Become } from './machine.ts'
 export interface Limits {
   /** Milliseconds for a connection to be ready. */
   readonly connect: number
-  /** Milliseconds of silence after which a machine counts as stalled; longer than any probe's own limit. */
+  /** Milliseconds of silence after which a machine counts as stalled, while no command runs that may take longer. */
   readonly silence: number
   /** Milliseconds for one machine in all. */
   readonly machine: number
@@ -22,6 +22,8 @@ export interface Script {
   readonly signal: AbortSignal
   /** Takes the answer as it arrives; true once it is whole. What it throws ends the conversation with its message. */
   readonly take: (bytes: Buffer) => boolean
+  /** What runs there now, and how many milliseconds it may be silent; undefined where `limits.silence` holds. */
+  readonly running?: () => { readonly what: string; readonly patience: number } | undefined
 }
 
 /**
@@ -67,14 +69,18 @@ function converse(channel: ClientChannel, script: Script, nonce: string, done: (
     channel.removeAllListeners('data')
     done(why)
   }
-  const stalled = () => finish(`it stalled: nothing arrived for ${limits.silence / 1000} s`)
-  let silence = setTimeout(stalled, limits.silence)
+  const wait = () => {
+    const { what, patience } = script.running?.() ?? { what: undefined, patience: limits.silence }
+    const where = what === undefined ? '' : ` while ${what} ran`
+    return setTimeout(() => finish(`it stalled: nothing arrived for ${patience / 1000} s${where}`), patience)
+  }
+  let silence = wait()
   const whole = setTimeout(() => finish(`it did not end within ${limits.machine / 1000} s`), limits.machine)
   channel.on('error', () => {})
   channel.on('data', (bytes: Buffer) => {
     clearTimeout(silence)
-    silence = setTimeout(stalled, limits.silence)
     if (!isReady) {
+      silence = wait()
       head = (head + bytes.toString('latin1')).slice(-4096)
       if (!head.includes(ready(nonce))) return
       isReady = true
@@ -83,7 +89,9 @@ function converse(channel: ClientChannel, script: Script, nonce: string, done: (
     }
     answered = true
     try {
-      if (take(bytes)) finish()
+      const isWhole = take(bytes)
+      silence = wait()
+      if (isWhole) finish()
     } catch (error) {
       finish(`its answer can not be read: ${(error as Error).message}`)
     }

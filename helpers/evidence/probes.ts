@@ -36,7 +36,8 @@ export interface NodeProbes {
   readonly files: readonly FileProbe[]
 }
 
-const LIMIT = 10
+/** Seconds for a command that is not known to be slow: longer than curl's own limit of 5. */
+const LIMIT = 7
 const FIND = `-printf '%M %u %g %s %T@ %p\\n'`
 const FIND_LINKS = `-printf '%M %u %g %s %T@ %p -> %l\\n'`
 const NOT_SECRET = { keep: 'content', root: false } as const

@@ -106,8 +106,7 @@ async function vagrantSshConfig(): Promise<string> {
 
 function limitsOf({ connectTimeout }: LiveOptions): CollectRequest['limits'] {
   const connect = positive(connectTimeout ?? '10', '--connect-timeout') * 1000
-  // Longer than the longest probe (60 s), so that a slow command is not taken for a stall.
-  return { connect, silence: 75_000, machine: 300_000, answer: 15_000 }
+  return { connect, silence: 9_000, machine: 300_000, answer: 15_000 }
 }
 
 function thisMachine(): Machine {
