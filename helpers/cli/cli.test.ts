@@ -64,7 +64,7 @@ describe('bad input is one line that names it and the remedy, exit status 3', ()
     ['an unknown option', ['--recordin', 'x'], /^error: Unknown option '--recordin'.*\n$/],
     ['an option without its value', ['--recording'], /^error: Option '--recording <value>' argument missing.*\n$/],
     ['a stray word', ['recordings/case1-stock'], /^error: recordings\/case1-stock: not an option\..*\n$/],
-    ['an unknown report', ['--report', 'pdf'], 'error: --report pdf: give html or minimal.\n'],
+    ['an unknown report', ['--report', 'pdf'], 'error: --report pdf: give html, junit or minimal.\n'],
     [
       'a waiver without a reason',
       ['--waivers', file('w1.yaml', 'waivers:\n  - {id: lb-log-clean, expires: 2027-01-01}\n')],

@@ -1,7 +1,7 @@
 import { accessSync, constants, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { UserError } from '../recording/errors.ts'
-import { writeHtml } from '../report/html.ts'
+import { writeHtml, writeJunit } from '../report/html.ts'
 import { summary } from '../report/summary.ts'
 import { terminal } from '../report/terminal.ts'
 import { run } from '../verdict/run.ts'
@@ -24,7 +24,7 @@ suite (${shippedRecording}).
   --overrides FILE  expectations that deliberately differ, and evidence that can not be had (default: the
                     recording's own overrides.yaml)
   --out DIR         where the reports go (default: reports)
-  --report KIND     html (default) or minimal: verdicts.json and summary.md only
+  --report KIND     html (default), junit: without the HTML page, or minimal: verdicts.json and summary.md only
   --help            this text
 
 ${liveUsage}
@@ -45,7 +45,8 @@ await main(usage, async () => {
   const { inventory, only, node, waivers, overrides, out = 'reports', report: kind = 'html', rest } = given
   if (rest.length > 0)
     throw new UserError(`${rest[0] ?? ''}: not an option. npm test -- --help shows them; mind the -- before options.`)
-  if (!['html', 'minimal'].includes(kind)) throw new UserError(`--report ${kind}: give html or minimal.`)
+  if (!['html', 'junit', 'minimal'].includes(kind))
+    throw new UserError(`--report ${kind}: give html, junit or minimal.`)
   writable(out)
   const isLive = given.recording === undefined && (inventory !== undefined || liveOnly(given).length > 0)
   if (!isLive && liveOnly(given).length > 0)
@@ -76,7 +77,10 @@ await main(usage, async () => {
     console.error('writing the HTML report …')
     const { html, junit } = await writeHtml(report, verdicts, out)
     console.log(`\nHTML ${html}   JUnit ${junit}   ${verdicts}   ${join(out, 'summary.md')}`)
-  } else console.log(`\n${verdicts}   ${join(out, 'summary.md')}`)
+  } else {
+    const junit = kind === 'junit' ? `JUnit ${await writeJunit(report, verdicts, out)}   ` : ''
+    console.log(`\n${junit}${verdicts}   ${join(out, 'summary.md')}`)
+  }
   if (isLive) console.log(`recording: ${recording}`)
   else if (given.recording === undefined) {
     console.log(

@@ -29,6 +29,8 @@ export class Answer {
   readonly missing = new Map<string, string>()
   readonly #probes: NodeProbes
   readonly #mark: Buffer
+  /** Outputs of commands whose status is still to come. */
+  readonly #printed = new Map<string, { readonly seconds: number; readonly stdout: Buffer }>()
 
   constructor(probes: NodeProbes, nonce: string) {
     this.#probes = probes
@@ -76,40 +78,42 @@ export class Answer {
   #outputs(told: readonly Told[]): void {
     for (const [index, { what, rest, body }] of told.entries()) {
       if (what === 'skip') this.missing.set(rest, NEEDS_ROOT)
-      else if (what === 'run') this.#command(rest, body, told[index + 1])
+      else if (what === 'run') this.#output(rest, body, told[index + 1])
       else if (what !== 'end') throw new Garbled(`${what} among the outputs of commands`)
     }
   }
 
-  #command(id: string, body: Buffer, end: Told | undefined): void {
+  #output(id: string, body: Buffer, end: Told | undefined): void {
+    const [ended, from, to] = end?.what === 'end' ? end.rest.split(' ') : []
+    const seconds = Number(to) - Number(from)
+    if (ended !== id || !Number.isFinite(seconds)) throw new Garbled(`when ${id} ended`)
+    this.#printed.set(id, { seconds, stdout: own(body) })
+  }
+
+  #errors(told: readonly Told[]): void {
+    for (const [index, { what, rest: id, body }] of told.entries()) {
+      const next = told[index + 1]
+      if (what === 'run' && next?.what === 'status') this.#command(id, Number(next.rest), own(body))
+    }
+    const [lost] = this.#printed.keys()
+    if (lost !== undefined) throw new Garbled(`how ${lost} ended`)
+  }
+
+  #command(id: string, status: number, stderr: Buffer): void {
     const probe = this.#probes.commands.find(one => one.id === id)
-    const [ended, statusText = '', from, to] = end?.what === 'end' ? end.rest.split(' ') : []
-    const [status, seconds] = [Number(statusText), Number(to) - Number(from)]
-    if (probe === undefined || ended !== id || !/^\d+$/.test(statusText) || !Number.isFinite(seconds))
-      throw new Garbled(`how ${id} ended`)
+    const printed = this.#printed.get(id)
+    if (probe === undefined || printed === undefined || !Number.isInteger(status)) throw new Garbled(`how ${id} ended`)
+    const { seconds, stdout } = printed
+    this.#printed.delete(id)
     const timedOut = (status === 124 || status === 137) && seconds >= probe.limit - 0.1
-    // The newline before the end is the script's own.
-    const output = body.subarray(0, Math.max(0, body.length - 1))
     this.commands[id] = {
       command: probe.command,
       exitCode: timedOut ? null : status,
       seconds: Math.round(seconds * 100) / 100,
       ...(timedOut ? { timedOut } : {}),
-      ...(output.length > MOST_BYTES ? { truncated: true } : {}),
-      stdout: decoded(output.subarray(0, MOST_BYTES)),
-      stderr: '',
-    }
-  }
-
-  #errors(told: readonly Told[]): void {
-    for (const [index, { rest: id, body }] of told.entries()) {
-      const command = this.commands[id]
-      const isLast = index === told.length - 1
-      if (command !== undefined)
-        this.commands[id] = {
-          ...command,
-          stderr: decoded(isLast ? body : body.subarray(0, Math.max(0, body.length - 1))),
-        }
+      ...(stdout.length > MOST_BYTES ? { truncated: true } : {}),
+      stdout: decoded(stdout.subarray(0, MOST_BYTES)),
+      stderr: decoded(stderr),
     }
   }
 
@@ -145,13 +149,17 @@ export class Answer {
   }
 
   #content(path: string, body: Buffer, isCut: boolean): void {
-    // The newline before the next record is the script's own.
-    const bytes = body.subarray(0, Math.max(0, body.length - 1))
+    const bytes = own(body)
     if (isCut || bytes.length > MOST_BYTES) return this.#add(path, { withheld: `larger than ${MOST_BYTES} bytes` })
     const content = decoded(bytes)
     const isChanged = createHash('sha256').update(content).digest('hex') !== this.files[path]?.sha256
     this.#add(path, { content, ...(isChanged ? { redacted: true } : {}) })
   }
+}
+
+/** What a command or file itself said: the newline before the next record is the script's. */
+function own(body: Buffer): Buffer {
+  return body.subarray(0, Math.max(0, body.length - 1))
 }
 
 /** Text as a recording holds it: UTF-8, other bytes as U+FFFD, and no secret. */

@@ -2,14 +2,11 @@ import { createHmac } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import ssh2 from 'ssh2'
 import { expect, test } from 'vitest'
+import { keyPair } from '../../lab/key-pair.ts'
 import { fingerprint, KnownHosts } from './known-hosts.ts'
 
-const [one, other] = [
-  ssh2.utils.generateKeyPairSync('ed25519').public,
-  ssh2.utils.generateKeyPairSync('ed25519').public,
-]
+const [one, other] = [keyPair().public, keyPair().public]
 const bytes = (line: string) => Buffer.from(line.split(' ')[1] ?? '', 'base64')
 const folder = mkdtempSync(join(tmpdir(), 'known-hosts-'))
 

@@ -17,8 +17,8 @@ const IN_A_BATCH = 8
  * printed before the first (banners, `.bashrc`) is no frame. `at <id>` says which command runs, for how long silence is
  * patience. Within a frame, records begin with a line `@<nonce> <what> …`:
  *
- * - `out`: of each command its standard output between `run <id>` and `end <id> <status> <began> <ended>`, or `skip <id>`
- * - `err`: of each command its standard error after `run <id>`
+ * - `out`: of each command its standard output between `run <id>` and `end <id> <began> <ended>`, or `skip <id>`
+ * - `err`: of each command its standard error between `run <id>` and `status <status>`
  * - `files`: of each file `stat`, `link`, `sum` and `content`, or `absent`, `special`, `denied`, `key`
  * @param nonce hexadecimal, unguessable by what the commands print
  */
@@ -59,24 +59,25 @@ function groups(files: readonly FileProbe[]): FileProbe[][] {
   return [...kinds.values()]
 }
 
-/** Descriptors: 3 the answer, 4 standard errors of a batch, 5 an exit status on its way past `head`, 6 outputs of a batch. */
+/** Descriptors: 3 the answer, 4 the standard errors of a batch, with the statuses, which `head` would hide. */
 function functions(nonce: string): string {
-  const sed = redactingSed.map(script => `-e ${quoted(script)}`).join(' ')
+  // A key without an end is taken out up to the next file.
+  const sed = redactingSed(`^@${nonce} `)
+    .map(script => `-e ${quoted(script)}`)
+    .join(' ')
   return `
 probe() {
   if [ "$3" = 1 ] && [ "$user" != 0 ]; then echo "@${nonce} skip $1"; return; fi
   echo "@${nonce} at $1" >&3
   read began rest </proc/uptime
   echo "@${nonce} run $1"
-  printf '\\n@${nonce} run %s\\n' "$1" >&4
-  status=$({
-    { timeout -k 1 "$2" /bin/sh -c "$4" </dev/null 2>&4 3>&- 5>&- 6>&-; echo "$?" >&5; } | head -c ${MOST_BYTES + 1} >&6
-  } 5>&1)
+  echo "@${nonce} run $1" >&4
+  { timeout -k 1 "$2" /bin/sh -c "$4" </dev/null 2>&4 3>&- 4>&-; printf '\\n@${nonce} status %s\\n' "$?" >&4; } | head -c ${MOST_BYTES + 1}
   read ended rest </proc/uptime
-  printf '\\n@${nonce} end %s %s %s %s\\n' "$1" "$status" "$began" "$ended"
+  printf '\\n@${nonce} end %s %s %s\\n' "$1" "$began" "$ended"
 }
 batch() {
-  e=$({ o=$(commands 6>&1 | base64); frame out "$o" >&3; } 4>&1 | tail -c ${MOST_ERRORS} | base64)
+  e=$({ o=$(commands | base64); frame out "$o" >&3; } 4>&1 | tail -c ${MOST_ERRORS} | base64)
   frame err "$e"
 }
 frame() { printf '@${nonce} %s %s\\n%s\\n' "$1" "\${#2}" "$2"; }
@@ -104,10 +105,11 @@ found() {
   stat -L -c "@${nonce} stat %a %U %G %s %Y %n" "$@"
   for f do [ -L "$f" ] && echo "@${nonce} link $f" && readlink "$f"; done
   sha256sum "$@" | sed "s/^/@${nonce} sum /"
-  for f do
-    if [ $keep = content ]; then printf '\\n@${nonce} content %s\\n' "$f"; sed -E ${sed} "$f"; else echo "@${nonce} digest $f"; fi
-  done
-  printf '\\n@${nonce} whole\\n'
+  if [ $keep = content ]; then
+    { for f do printf '\\n@${nonce} content %s\\n' "$f"; cat "$f"; done; printf '\\n@${nonce} whole\\n'; } | sed -E ${sed}
+  else
+    for f do echo "@${nonce} digest $f"; done
+  fi
 }`
 }
 

@@ -56,8 +56,11 @@ export function secretsIn(text: string): { tokens: number; privateKeys: number; 
   }
 }
 
-/** The same for `sed -E` on the node, line by line: keys and tokens in files never leave it. */
-export const redactingSed = [
-  '/-----BEGIN [A-Z ]*PRIVATE KEY-----/,/-----END [A-Z ]*PRIVATE KEY-----/d',
+/**
+ * The same for `sed -E` on the node, line by line: keys and tokens in files never leave it.
+ * @param border a line that stays, and ends a private key that has no end
+ */
+export const redactingSed = (border: string): string[] => [
+  `/-----BEGIN [A-Z ]*PRIVATE KEY-----/,/-----END [A-Z ]*PRIVATE KEY-----|${border}/{/${border}/!d}`,
   String.raw`s/((^|[^A-Za-z0-9_.-])(client-key-data|id-token|refresh-token|access-token|token|auth|authorization|identitytoken|certificateKey|[A-Za-z0-9_.-]*(password|passwd|secret|_token))["']?[[:space:]]*[:=][[:space:]]*)(["']?)(\[?"?[^]["',{}[:space:]][^]["',{}]*)/\1\5REDACTED/`,
 ]

@@ -14,6 +14,25 @@ export interface Written {
 }
 
 /**
+ * Runs the specs that tell the verdicts, and gives the JUnit file of their results.
+ * @param results the folder for Allure's raw results, where they are wanted too
+ * @throws Error that names the log, where vitest broke
+ */
+export async function writeJunit(report: Report, verdictsFile: string, out: string, results?: string): Promise<string> {
+  const log = resolve(out, 'report.log')
+  const specs = [...new Set(report.verdicts.map(({ spec }) => spec))]
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
+  const environment = {
+    CONFORMANCE_VERDICTS: resolve(verdictsFile),
+    ...(results === undefined ? {} : { CONFORMANCE_RESULTS: results }),
+  }
+  await call(log, [vitest, 'run', '--project', 'conformance', '--passWithNoTests', ...specs], environment, [0, 1])
+  const junit = join(out, 'junit.xml')
+  if (!existsSync(junit)) throw new Error(`the specs could not be run: see ${log}`)
+  return junit
+}
+
+/**
  * Runs the specs that tell the verdicts, and makes JUnit and one self-contained HTML page of their results.
  * @throws Error that names the log, where vitest or Allure broke
  */
@@ -24,12 +43,7 @@ export async function writeHtml(report: Report, verdictsFile: string, out: strin
   const log = resolve(out, 'report.log')
   try {
     mkdirSync(results)
-    const specs = [...new Set(report.verdicts.map(({ spec }) => spec))]
-    const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
-    const environment = { CONFORMANCE_VERDICTS: resolve(verdictsFile), CONFORMANCE_RESULTS: results }
-    await call(log, [vitest, 'run', '--project', 'conformance', '--passWithNoTests', ...specs], environment, [0, 1])
-    const junit = join(out, 'junit.xml')
-    if (!existsSync(junit)) throw new Error(`the specs could not be run: see ${log}`)
+    const junit = await writeJunit(report, verdictsFile, out, results)
     writeFileSync(join(results, 'environment.properties'), environmentOf(report))
     const config = join(scratch, 'allurerc.json')
     writeFileSync(config, JSON.stringify(allureConfig(report, scratch, out)))

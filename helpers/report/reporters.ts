@@ -3,21 +3,22 @@ import { dirname, join } from 'node:path'
 import { resultListener } from './allure-result.ts'
 import type { Report } from './records.ts'
 
-/** Where vitest's reporters write beside a verdicts.json: raw Allure results and JUnit. */
-export function reportPaths(verdicts: string) {
-  const out = dirname(verdicts)
-  return { results: process.env['CONFORMANCE_RESULTS'] ?? join(out, 'allure-results'), junit: join(out, 'junit.xml') }
-}
-
-/** Vitest's reporters for a run of the specs. */
+/** Vitest's reporters for a run of the specs: JUnit beside verdicts.json, and Allure's raw results where a folder is given for them. */
 export function conformanceReporters(verdicts: string): [string, Record<string, unknown>][] {
-  const { results, junit } = reportPaths(verdicts)
+  const results = process.env['CONFORMANCE_RESULTS']
+  const junit: [string, Record<string, unknown>] = [
+    'junit',
+    {
+      outputFile: join(dirname(verdicts), 'junit.xml'),
+      suiteName: 'kubespray-conformance',
+      addFileAttribute: true,
+      includeConsoleOutput: false,
+    },
+  ]
+  if (results === undefined) return [junit]
   const report = existsSync(verdicts) ? (JSON.parse(readFileSync(verdicts, 'utf8')) as Report) : undefined
   return [
-    [
-      'junit',
-      { outputFile: junit, suiteName: 'kubespray-conformance', addFileAttribute: true, includeConsoleOutput: false },
-    ],
+    junit,
     [
       'allure-vitest/reporter',
       {

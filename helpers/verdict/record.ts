@@ -55,9 +55,13 @@ function lineOf({ source }: Citation, findings: readonly Finding[], recording: R
     const words = [...found.split(/[\s,]+/), ...what.split(/[\s,]+/)].filter(
       word => word.length > 2 && /[_\-./=:\d]/.test(word),
     )
-    const scores = lines.map(line => words.filter(word => line.includes(word)).length)
-    const best = Math.max(0, ...scores)
-    if (best > 0) return scores.indexOf(best) + 1
+    const score = (line: string) => words.reduce((sum, word) => sum + Number(line.includes(word)), 0)
+    let best = { score: 0, line: 0 }
+    for (const [index, line] of lines.entries()) {
+      const own = score(line)
+      if (own > best.score) best = { score: own, line: index + 1 }
+    }
+    if (best.score > 0) return best.line
   }
   return undefined
 }

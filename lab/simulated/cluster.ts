@@ -4,13 +4,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import ssh2 from 'ssh2'
 import { textOf } from '../../helpers/recording/format.ts'
 import { openRecording } from '../../helpers/recording/open.ts'
 import type { Recording } from '../../helpers/recording/recording.ts'
 import { withWorkers } from '../../helpers/synthetic/workers.ts'
 import type { LiveOptions } from '../../helpers/targets/live.ts'
 import { expectationsFor, INVENTORY, recordedOverrides } from '../../helpers/targets/recorded.ts'
+import { keyPair } from '../key-pair.ts'
 import type { ApiTwin } from '../twin/api-server.ts'
 import type { Settings } from './main.ts'
 
@@ -33,7 +33,7 @@ export class SimulatedCluster {
     const common = `Host *\n  User root\n  IdentityFile ${this.#path('id')}\n  IdentityAgent none\n  UserKnownHostsFile ${this.#path('known_hosts')}\n`
     this.write('ssh_config', `${hosts.join('')}${common}`)
     this.write('known_hosts', `[127.0.0.1]:* ${hostKey}\n`)
-    this.write('id', ssh2.utils.generateKeyPairSync('ed25519').private)
+    this.write('id', keyPair().private)
     for (const source of recording.sources('controller/')) {
       this.write(
         source.startsWith(INVENTORY)

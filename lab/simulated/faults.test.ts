@@ -12,6 +12,7 @@ import { live, type LiveOptions } from '../../helpers/targets/live.ts'
 import { expectationsFor, recordedOverrides } from '../../helpers/targets/recorded.ts'
 import { judgeAll } from '../../helpers/verdict/judge.ts'
 import type { Verdict } from '../../helpers/verdict/verdict.ts'
+import { keyPair } from '../key-pair.ts'
 import { ApiTwin, type Fault as ApiFault } from '../twin/api-server.ts'
 import { SimulatedCluster } from './cluster.ts'
 import type { Fault } from './node-server.ts'
@@ -187,7 +188,7 @@ test('a key whose passphrase is wrong, or not given', async () => {
 })
 
 test('a host key that changed, and one that is unknown, show both fingerprints and what to do', async () => {
-  const other = well.write('other_known_hosts', `[127.0.0.1]:* ${ssh2.utils.generateKeyPairSync('ed25519').public}\n`)
+  const other = well.write('other_known_hosts', `[127.0.0.1]:* ${keyPair().public}\n`)
   const port = `  HostName 127.0.0.1\n  Port ${well.ports[VICTIM] ?? 0}`
   const changed = await reachedBy(`${port}\n  UserKnownHostsFile ${other}`)
   expect(told(changed)).toMatch(

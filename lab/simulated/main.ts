@@ -1,6 +1,6 @@
-import ssh2 from 'ssh2'
 import { openRecording } from '../../helpers/recording/open.ts'
 import { withWorkers } from '../../helpers/synthetic/workers.ts'
+import { keyPair } from '../key-pair.ts'
 import { type Fault, startNode } from './node-server.ts'
 
 /** The process that plays the nodes of a recording: settings in argv[2] as JSON, the ports on standard output as JSON. */
@@ -16,7 +16,7 @@ export interface Settings {
 const { recording: folder, moreWorkers, latency, faults } = JSON.parse(process.argv[2] ?? '{}') as Settings
 const recorded = openRecording(folder)
 const recording = moreWorkers === 0 ? recorded : withWorkers(recorded, moreWorkers)
-const hostKey = ssh2.utils.generateKeyPairSync('ed25519')
+const hostKey = keyPair()
 const ports: Record<string, number> = {}
 for (const name of recording.nodes)
   ports[name] = await startNode({ recording, name, fault: faults[name], latency, hostKey: hostKey.private })

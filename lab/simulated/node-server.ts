@@ -87,8 +87,8 @@ function answerTo(script: string, { recording, name, fault }: SimulatedNode): st
       const recorded = evidence?.kind === 'command' ? evidence : undefined
       const stdout = id === 'date' ? clock(fault) : (recorded?.stdout ?? '')
       const status = recorded === undefined ? 127 : (recorded.exitCode ?? 1)
-      out?.push(`@${nonce} run ${id}\n${stdout}\n@${nonce} end ${id} ${status} 0.00 0.01\n`)
-      err?.push(`\n@${nonce} run ${id}\n${recorded?.stderr ?? 'not recorded\n'}`)
+      out?.push(`@${nonce} run ${id}\n${stdout}\n@${nonce} end ${id} 0.00 0.01\n`)
+      err?.push(`@${nonce} run ${id}\n${recorded?.stderr ?? 'not recorded\n'}\n@${nonce} status ${status}\n`)
     }
     return ids.length === 0 ? '' : frame('out', out ?? []) + frame('err', err ?? [])
   })

@@ -2,13 +2,13 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import ssh2 from 'ssh2'
 import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainers'
 import { probedNodes } from '../../helpers/collect/probed-nodes.ts'
 import { controllerProbes, versionProbe } from '../../helpers/evidence/controller-probes.ts'
 import { probesOf } from '../../helpers/evidence/probes.ts'
 import type { Recording } from '../../helpers/recording/recording.ts'
 import { expectationsFor, recordedOverrides } from '../../helpers/targets/recorded.ts'
+import { keyPair } from '../key-pair.ts'
 import { clearing, controllerArchive, nodeArchive, settling } from './replay.ts'
 
 const BASE = 'kubespray-conformance/twin-base:1'
@@ -46,7 +46,7 @@ export class Twin {
     execFileSync('sh', [join(here, 'base-image.sh'), BASE], { stdio: 'inherit' })
     execFileSync('docker', ['build', '--quiet', '--build-arg', `BASE=${BASE}`, '--tag', IMAGE, here], { stdio: 'pipe' })
     const twin = new Twin(recording)
-    const key = ssh2.utils.generateKeyPairSync('ed25519')
+    const key = keyPair()
     writeFileSync(twin.privateKey, key.private, { mode: 0o600 })
     await Promise.all(
       [...recording.nodes, ADMIN].map(async name => {
