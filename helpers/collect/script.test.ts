@@ -21,7 +21,8 @@ function answerOf(probes: NodeProbes, shell = '/bin/sh'): Buffer {
 function read(probes: NodeProbes, answer = answerOf(probes), size = 4096) {
   const reader = new FrameReader(probes, NONCE)
   for (let at = 0; at < answer.length; at += size) reader.feed(answer.subarray(at, at + size))
-  return { ...reader.answer, ended: reader.ended }
+  const { commands, files, missing } = reader.answer
+  return { commands, files, missing, ended: reader.ended }
 }
 
 test('a command is told with both outputs, its status and how long it ran', () => {
