@@ -4,6 +4,7 @@ import { UserError } from '../recording/errors.ts'
 import { writeHtml, writeJunit } from '../report/html.ts'
 import { summary } from '../report/summary.ts'
 import { terminal } from '../report/terminal.ts'
+import { writeVerdicts } from '../report/write-verdicts.ts'
 import { run } from '../verdict/run.ts'
 import { main, options, shippedRecording } from './command.ts'
 import { INTERRUPTED, liveKinds, liveOnly, liveUsage, recordLive } from './live-options.ts'
@@ -70,7 +71,7 @@ await main(usage, async () => {
     overrides,
   })
   const verdicts = join(out, 'verdicts.json')
-  writeFileSync(verdicts, `${JSON.stringify(report, null, 1)}\n`)
+  writeVerdicts(verdicts, report)
   writeFileSync(join(out, 'summary.md'), summary(report))
   console.log(terminal(report, process.stdout.isTTY && process.env['NO_COLOR'] === undefined))
   if (kind === 'html') {

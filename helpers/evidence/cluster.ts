@@ -10,6 +10,15 @@ export interface ReadVariable extends ResolvedVariable {
   readonly name: string
 }
 
+/** Each made once: verdicts share them. */
+const readVariables = new WeakMap<ResolvedVariable, ReadVariable>()
+
+function readVariable(name: string, resolved: ResolvedVariable): ReadVariable {
+  let variable = readVariables.get(resolved)
+  if (!variable) readVariables.set(resolved, (variable = { name, ...resolved }))
+  return variable
+}
+
 /** The cluster as one judgement sees it: who its machines are by the inventory, and what the evidence says of each. */
 export class Cluster {
   readonly expectations: Expectations
@@ -47,7 +56,7 @@ export class Cluster {
 
   /** Kubespray's variables as a host has them. */
   want(host: string): Values {
-    return this.expectations.values(host, (name, resolved) => this.#read.set(name, { name, ...resolved }))
+    return this.expectations.values(host, (name, resolved) => this.#read.set(name, readVariable(name, resolved)))
   }
 
   node(name: string): NodeFacts {

@@ -1,13 +1,7 @@
 import type { Parsed, Parser } from '../facts/parser.ts'
-import {
-  type CommandEvidence,
-  type Evidence,
-  type FileEvidence,
-  pathOf,
-  type Source,
-  textOf,
-} from '../recording/format.ts'
+import { type CommandEvidence, type Evidence, type FileEvidence, pathOf, type Source } from '../recording/format.ts'
 import type { Recording } from '../recording/recording.ts'
+import { parsedOnce } from './parse-cache.ts'
 
 /** Evidence that is missing, unreadable or garbled: whoever needs it is indeterminate. */
 export class Indeterminate extends Error {
@@ -26,8 +20,8 @@ export interface Citation {
   readonly path: string
 }
 
-/** Parsed once for each piece of evidence, however many invariants read it and however many edited copies share it. */
-const parsedEvidence = new WeakMap<Evidence, Map<Parser<unknown>, Parsed<unknown>>>()
+/** A recording's citations, each made once: verdicts share them. */
+const citationsOf = new WeakMap<Recording, Map<Source, Citation>>()
 
 /** Reads a recording for one judgement and remembers every source that was asked for: reading is what cites. */
 export class Reader {
@@ -159,15 +153,16 @@ export class Reader {
   }
 
   #cite(source: Source, evidence: Evidence | undefined): void {
-    if (!this.#citations.has(source)) this.#citations.set(source, { source, path: pathOf(source, evidence) })
+    if (this.#citations.has(source)) return
+    let known = citationsOf.get(this.recording)
+    if (!known) citationsOf.set(this.recording, (known = new Map<Source, Citation>()))
+    let citation = known.get(source)
+    if (!citation) known.set(source, (citation = { source, path: pathOf(source, evidence) }))
+    this.#citations.set(source, citation)
   }
 
   #parse<T>(source: Source, evidence: Evidence, parse: Parser<T>, what: string): T {
-    let known = parsedEvidence.get(evidence)
-    if (!known) parsedEvidence.set(evidence, (known = new Map<Parser<unknown>, Parsed<unknown>>()))
-    let parsed = known.get(parse) as Parsed<T> | undefined
-    if (!parsed) known.set(parse, (parsed = parse(textOf(evidence))))
-    return this.#read(source, parsed, what)
+    return this.#read(source, parsedOnce(evidence, parse), what)
   }
 
   #read<T>(source: Source, parsed: Parsed<T>, what: string): T {

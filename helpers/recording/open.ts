@@ -15,6 +15,7 @@ import {
   type Source,
 } from './format.ts'
 import { Recording } from './recording.ts'
+import { Texts } from './texts.ts'
 
 /**
  * Opens a recording and verifies the digest of every file in it.
@@ -31,8 +32,8 @@ export function openRecording(dir: string): Recording {
     if (unreachable === undefined) readNode(dir, node, texts, evidence)
     else evidence.set(collectionSource(node), { kind: 'text', content: JSON.stringify({ unreachable }) })
   }
-  for (const [path, content] of texts) {
-    if (/^(api|controller)\//.test(path)) evidence.set(decodeURIComponent(path), { kind: 'text', content })
+  for (const path of texts.paths) {
+    if (/^(api|controller)\//.test(path)) evidence.set(decodeURIComponent(path), texts.text(path))
   }
   return new Recording(dir, manifest, evidence)
 }
@@ -54,8 +55,8 @@ function readManifest(dir: string) {
   return validate(path, manifestSchema, json)
 }
 
-function readVerified(dir: string, digests: Readonly<Record<string, string>>): Map<string, string> {
-  const texts = new Map<string, string>()
+function readVerified(dir: string, digests: Readonly<Record<string, string>>): Texts {
+  const texts = new Texts(dir)
   for (const [path, digest] of Object.entries(digests)) {
     const file = join(dir, path)
     let bytes: Buffer
@@ -71,7 +72,7 @@ function readVerified(dir: string, digests: Readonly<Record<string, string>>): M
         `${file}: does not match its digest in manifest.json (${bytes.length} bytes). The recording was changed or damaged: copy it again.`,
       )
     }
-    texts.set(path, bytes.toString('utf8'))
+    texts.add(path, bytes)
   }
   for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
     const path = relative(dir, join(entry.parentPath, entry.name))
@@ -84,29 +85,20 @@ function readVerified(dir: string, digests: Readonly<Record<string, string>>): M
   return texts
 }
 
-function readNode(
-  dir: string,
-  node: string,
-  texts: ReadonlyMap<string, string>,
-  evidence: Map<Source, Evidence>,
-): void {
+/** What tells pathOf that a source is a command. */
+const COMMAND = { kind: 'command', command: '', exitCode: null, seconds: 0, stdout: '', stderr: '' } as const
+
+function readNode(dir: string, node: string, texts: Texts, evidence: Map<Source, Evidence>): void {
   const path = `nodes/${node}/node.json`
   const text = texts.get(path)
   if (text === undefined) return
   const index = validate(join(dir, path), nodeIndex, parseJson(join(dir, path), text))
   for (const [id, entry] of Object.entries(index.commands)) {
-    const source = commandSource(node, id)
-    const command = { kind: 'command', ...entry, stdout: '', stderr: '' } as const
-    const stdout = pathOf(source, command)
-    evidence.set(source, {
-      ...command,
-      stdout: texts.get(stdout) ?? '',
-      stderr: texts.get(stdout.replace(/\.stdout$/, '.stderr')) ?? '',
-    })
+    evidence.set(commandSource(node, id), texts.command(pathOf(commandSource(node, id), COMMAND), entry))
   }
   for (const [file, entry] of Object.entries(index.files)) {
     const source = fileSource(node, file)
-    evidence.set(source, { kind: 'file', ...entry, content: texts.get(pathOf(source, undefined)) })
+    evidence.set(source, texts.file(pathOf(source, undefined), entry))
   }
   evidence.set(collectionSource(node), {
     kind: 'text',

@@ -5,6 +5,7 @@ export class Recording {
   readonly dir: string
   readonly manifest: Manifest
   readonly #evidence: ReadonlyMap<Source, Evidence>
+  #sorted: readonly Source[] | undefined
 
   constructor(dir: string, manifest: Manifest, evidence: ReadonlyMap<Source, Evidence>) {
     this.dir = dir
@@ -19,7 +20,11 @@ export class Recording {
 
   /** The names of all sources below a prefix, in order. */
   sources(prefix = ''): Source[] {
-    return [...this.#evidence.keys()].filter(source => source.startsWith(prefix)).sort()
+    const all = (this.#sorted ??= [...this.#evidence.keys()].sort())
+    const from = firstFrom(all, prefix)
+    let to = from
+    while (all[to]?.startsWith(prefix) === true) to++
+    return all.slice(from, to)
   }
 
   /** Names of the recorded nodes, in order. */
@@ -46,4 +51,15 @@ export class Recording {
     }
     return new Recording(this.dir, this.manifest, evidence)
   }
+}
+
+/** Where the first name stands, in a sorted list, that is not before another. */
+function firstFrom(sorted: readonly string[], name: string): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sorted[middle] ?? '') < name) low = middle + 1
+    else high = middle
+  }
+  return low
 }

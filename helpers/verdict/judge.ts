@@ -50,15 +50,29 @@ function reasonOf(error: unknown): string {
   return `the evidence has not the expected shape: ${(error as Error).message}`
 }
 
-/** Judges every invariant on every subject that it is about. */
+/** Judges every invariant on every subject that it is about: subject by subject, so that a large cluster's evidence is read in turn. */
 export function judgeAll(
   invariants: readonly CataloguedInvariant[],
   recording: Recording,
   expectations: Expectations,
 ): Verdict[] {
-  return invariants.flatMap(invariant =>
-    subjectsOf(invariant, expectations).map(subject => judgeOne(invariant, subject, recording, expectations)),
+  const pairs = invariants.flatMap(invariant =>
+    subjectsOf(invariant, expectations).map(subject => ({ invariant, subject })),
   )
+  const bySubject = new Map<string, number[]>()
+  for (const [index, { subject }] of pairs.entries()) {
+    const known = bySubject.get(subject)
+    if (known) known.push(index)
+    else bySubject.set(subject, [index])
+  }
+  const verdicts: Verdict[] = []
+  for (const indexes of bySubject.values()) {
+    for (const index of indexes) {
+      const pair = pairs[index]
+      if (pair) verdicts[index] = judgeOne(pair.invariant, pair.subject, recording, expectations)
+    }
+  }
+  return verdicts
 }
 
 /** Judges everything, and folds failures into their root causes. */

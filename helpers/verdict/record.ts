@@ -1,3 +1,4 @@
+import type { ReadVariable } from '../evidence/cluster.ts'
 import type { Citation } from '../evidence/reader.ts'
 import { type Finding, show } from '../invariant/check.ts'
 import { CLUSTER } from '../invariant/invariant.ts'
@@ -7,6 +8,18 @@ import type { VerdictRecord } from '../report/records.ts'
 import type { Verdict } from './verdict.ts'
 
 const MOST_EVIDENCE = 12
+/** Characters of a text in which the line of a difference is looked for: a thousand nodes' list is not searched for each of them. */
+const MOST_SEARCHED = 1024 * 1024
+
+/** What thousands of verdicts say alike is made once. */
+const citedEvidence = new WeakMap<Citation, VerdictRecord['evidence'][number]>()
+const shownVariables = new WeakMap<ReadVariable, VerdictRecord['variables'][number]>()
+
+function once<K extends object, V>(known: WeakMap<K, V>, key: K, make: (key: K) => V): V {
+  let value = known.get(key)
+  if (value === undefined) known.set(key, (value = make(key)))
+  return value
+}
 
 /** A verdict as reports and verdicts.json tell it: plain data, with the lines of the evidence where a difference shows. */
 export function record(verdict: Verdict, recording: Recording): VerdictRecord {
@@ -31,15 +44,20 @@ export function record(verdict: Verdict, recording: Recording): VerdictRecord {
     ...(impliedBy === undefined ? {} : { impliedBy }),
     ...(knownGap === undefined ? {} : { knownGap }),
     ...(waiver === undefined ? {} : { waiver }),
-    evidence: located.slice(0, MOST_EVIDENCE).map(({ citation: { path }, line }) => {
-      const sha256 = recording.manifest.digests[path]
-      return { path, ...(line === undefined ? {} : { line }), ...(sha256 === undefined ? {} : { sha256 }) }
+    evidence: located.slice(0, MOST_EVIDENCE).map(({ citation, line }) => {
+      const cited = once(citedEvidence, citation, ({ path }) => {
+        const sha256 = recording.manifest.digests[path]
+        return { path, ...(sha256 === undefined ? {} : { sha256 }) }
+      })
+      return line === undefined ? cited : { ...cited, line }
     }),
-    variables: variables.map(({ name, value, origin }) => ({
-      name,
-      value: shorten(show(value)),
-      origin: origin.line === undefined ? origin.file : `${origin.file}:${origin.line}`,
-    })),
+    variables: variables.map(variable =>
+      once(shownVariables, variable, ({ name, value, origin }) => ({
+        name,
+        value: shorten(show(value)),
+        origin: origin.line === undefined ? origin.file : `${origin.file}:${origin.line}`,
+      })),
+    ),
   }
 }
 
@@ -47,7 +65,9 @@ export function record(verdict: Verdict, recording: Recording): VerdictRecord {
 function lineOf({ source }: Citation, findings: readonly Finding[], recording: Recording): number | undefined {
   const evidence = recording.get(source)
   if (evidence === undefined || findings.length === 0) return undefined
-  const lines = textOf(evidence).split('\n')
+  const text = textOf(evidence)
+  if (text.length > MOST_SEARCHED) return undefined
+  const lines = text.split('\n')
   for (const { what, found } of findings) {
     const told = /^line (\d+):/.exec(found)?.[1]
     if (told !== undefined && source.includes('log')) return Number(told)

@@ -6,6 +6,9 @@ import type { Fault } from '../simulated/node-server.ts'
 import { ApiTwin } from '../twin/api-server.ts'
 import { ratio, table } from './table.ts'
 
+/** Node collects garbage late where memory is plenty: this says how much is really needed. */
+const HEAP = '--max-old-space-size=768'
+
 interface Measured {
   readonly reached: number
   readonly verdicts: number
@@ -20,7 +23,7 @@ export async function benchSimulated(sizes: readonly number[]): Promise<void> {
   const results: Measured[] = []
   for (const nodes of sizes) results.push(await measure(nodes, {}))
   table(
-    'simulated nodes at 20 ms (one process plays them, another collects and judges)',
+    `simulated nodes at 20 ms (one process plays them, another collects and judges, with ${HEAP})`,
     ['nodes', 'collect s', 'judge s', 'whole s', 'collect MiB', 'peak MiB', 'MiB/node'],
     results.map(({ reached, collect, judge, collectMemory, memory }) => [
       String(reached),
@@ -44,7 +47,7 @@ async function measure(nodes: number, faults: Record<string, Fault>): Promise<Me
     const options = cluster.options(api)
     const settings = JSON.stringify({ options, out: join(cluster.folder, 'recording') })
     const main = join(import.meta.dirname, 'whole-run.ts')
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', main, settings], {
+    const { stdout } = await promisify(execFile)(process.execPath, [HEAP, '--import', 'tsx', main, settings], {
       maxBuffer: 1 << 26,
     })
     return JSON.parse(stdout) as Measured
