@@ -7,7 +7,7 @@ import { ApiTwin } from '../twin/api-server.ts'
 import { ratio, table } from './table.ts'
 
 /** Node collects garbage late where memory is plenty: this says how much is really needed. */
-const HEAP = '--max-old-space-size=768'
+const HEAP = '--max-old-space-size=832'
 
 interface Measured {
   readonly reached: number

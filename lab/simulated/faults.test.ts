@@ -1,13 +1,17 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { collect } from '../../helpers/collect/collect.ts'
+import { preflight } from '../../helpers/collect/preflight.ts'
 import { CLUSTER } from '../../helpers/invariant/invariant.ts'
 import { catalogue } from '../../helpers/invariant/catalogue.ts'
 import { openRecording } from '../../helpers/recording/open.ts'
 import type { Recording } from '../../helpers/recording/recording.ts'
+import { lostWith } from '../../helpers/refute/lost.ts'
 import { live, type LiveOptions } from '../../helpers/targets/live.ts'
 import { expectationsFor, recordedOverrides } from '../../helpers/targets/recorded.ts'
 import { judgeAll } from '../../helpers/verdict/judge.ts'
@@ -272,4 +276,69 @@ test('an API that is down lacks with the reason', async () => {
   await twin.stop()
   const { recording } = await read(well, options)
   expect(recording.manifest.missing?.['api/nodes.json']).toMatch(/ECONNREFUSED/)
+})
+
+test('a host of the inventory that is not in the cluster, and the reverse, are named', async () => {
+  const options = well.options(api)
+  const inventory = readFileSync(options.inventory, 'utf8')
+  const more = inventory.replace(
+    '[kube_node]\n',
+    '[kube_node]\nk8s-node5 ansible_host=127.0.0.1 ansible_port=1 ip=192.168.10.15\n',
+  )
+  const fewer = inventory.replace(/^k8s-node4 .*$/m, 'k8s-node9 ansible_host=192.168.10.14 ip=192.168.10.14')
+  const failures = async (text: string) => {
+    const { verdicts } = await read(well, { ...options, inventory: well.write('inventory/mycluster/other.ini', text) })
+    return verdicts
+      .filter(({ status }) => status === 'fail')
+      .map(({ invariant, subject }) => `${invariant.id}@${subject}`)
+  }
+  expect(await failures(more)).toContain('inv-node-recorded@k8s-node5')
+  const renamed = await failures(fewer)
+  expect(renamed).toContain('os-hostname@k8s-node9')
+  expect(renamed).toContain('node-no-strangers@cluster')
+})
+
+test('preflight tells what the credentials would reach, without reading it', async () => {
+  const cluster = await SimulatedCluster.start({ faults: { [VICTIM]: 'refuses' } })
+  const fault: ApiFault = path => (path.endsWith('/leases') ? { status: 403 } : undefined)
+  const twin = await ApiTwin.start(() => cluster.recording, { fault })
+  const { signal } = new AbortController()
+  const { machines, api: missing } = await preflight(await live(cluster.options(twin), signal), signal)
+  await twin.stop()
+  await cluster.stop()
+  expect(machines.get('k8s-node1')).toBe(true)
+  expect(machines.get(VICTIM)).toMatch(/authentication refused/)
+  expect(Object.keys(missing)).toEqual(['api/leases.json'])
+  const lost = await lostWith(invariants, openRecording('recordings/case1-remediated'))
+  expect(lost.without(['api/leases.json'])).toContain('lease-leaders')
+  expect(lost.withoutRoot('worker')).toContain('lb-sockets')
+  expect(lost.withoutNode('worker')).toContain('lb-least-conn')
+})
+
+test('the first Ctrl-C ends with a partial recording, the second at once', async () => {
+  const cluster = await SimulatedCluster.start({ faults: { [VICTIM]: 'stalls' } })
+  const twin = await ApiTwin.start(() => cluster.recording)
+  const { inventory, extraVars = '', overrides = '', kubeconfig = '', sshConfig = '' } = cluster.options(twin)
+  const start = (out: string) =>
+    spawn(process.execPath, [
+      ...['--import', 'tsx', 'helpers/cli/record.ts', '--inventory', inventory, '--extra-vars', extraVars],
+      ...['--overrides', overrides, '--kubeconfig', kubeconfig, '--ssh-config', sshConfig, '--out', out],
+    ])
+  const out = join(cluster.folder, 'interrupted')
+  const once_ = start(out)
+  await once(once_.stderr, 'data')
+  await new Promise(resolve => setTimeout(resolve, 800))
+  once_.kill('SIGINT')
+  const [status] = (await once(once_, 'exit')) as [number]
+  expect(status).toBe(130)
+  expect(openRecording(out).manifest).toMatchObject({ complete: false })
+  const twice = start(join(cluster.folder, 'quit'))
+  await once(twice.stderr, 'data')
+  await new Promise(resolve => setTimeout(resolve, 800))
+  twice.kill('SIGINT')
+  twice.kill('SIGINT')
+  const [second] = (await once(twice, 'exit')) as [number]
+  expect(second).toBe(130)
+  await twin.stop()
+  await cluster.stop()
 })
