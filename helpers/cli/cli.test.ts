@@ -64,6 +64,43 @@ describe('bad input is one line that names it and the remedy, exit status 3', ()
     ['an unknown option', ['--recordin', 'x'], /^error: Unknown option '--recordin'.*\n$/],
     ['an option without its value', ['--recording'], /^error: Option '--recording <value>' argument missing.*\n$/],
     ['a stray word', ['recordings/case1-stock'], /^error: recordings\/case1-stock: not an option\..*\n$/],
+    [
+      'a live option with a recording',
+      ['--recording', 'recordings/case1-stock', '--become'],
+      'error: --become: only a running cluster is read with it; leave out --recording.\n',
+    ],
+    [
+      'a running cluster without its inventory',
+      ['--become'],
+      'error: give the Ansible inventory of the cluster with --inventory PATH.\n',
+    ],
+    [
+      'a target that is none',
+      ['--target', 'lab', '--inventory', 'x'],
+      'error: --target lab: the only target that is named is vagrant.\n',
+    ],
+    [
+      'a running cluster of an unknown release',
+      ['--inventory', 'recordings/case1-stock/controller/inventory/inventory.ini'],
+      /^error: which Kubespray release deployed the cluster is not known: no Kubespray checkout lies above .*--kubespray DIR.*\n$/,
+    ],
+    [
+      'no machines at once',
+      [
+        '--inventory',
+        'recordings/case1-stock/controller/inventory/inventory.ini',
+        '--forks',
+        '0',
+        '--overrides',
+        file('v.yaml', 'release: v2.29.1\n'),
+      ],
+      'error: --forks 0: give a whole number above 0.\n',
+    ],
+    [
+      'an unknown invariant of a running cluster, before it is read',
+      ['--inventory', 'recordings/case1-stock/controller/inventory/inventory.ini', '--only', 'lb-lest-conn'],
+      /^error: --only lb-lest-conn: unknown invariant/,
+    ],
     ['an unknown report', ['--report', 'pdf'], 'error: --report pdf: give html, junit or minimal.\n'],
     [
       'a waiver without a reason',

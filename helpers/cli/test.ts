@@ -5,7 +5,7 @@ import { writeHtml, writeJunit } from '../report/html.ts'
 import { summary } from '../report/summary.ts'
 import { terminal } from '../report/terminal.ts'
 import { writeVerdicts } from '../report/write-verdicts.ts'
-import { run } from '../verdict/run.ts'
+import { prepare, run } from '../verdict/run.ts'
 import { main, options, shippedRecording } from './command.ts'
 import { INTERRUPTED, liveKinds, liveOnly, liveUsage, recordLive } from './live-options.ts'
 
@@ -54,6 +54,8 @@ await main(usage, async () => {
     throw new UserError(`--${liveOnly(given)[0] ?? ''}: only a running cluster is read with it; leave out --recording.`)
   const recording = isLive ? join(out, 'recording') : (given.recording ?? shippedRecording)
   if (isLive) {
+    // A mistake in the command line is told before the cluster is read.
+    await prepare({ only, waivers })
     const { complete } = await recordLive(given, recording, true)
     if (!complete) {
       console.error(

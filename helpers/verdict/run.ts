@@ -31,8 +31,7 @@ export interface Request {
  * @throws UserError that names the file or option
  */
 export async function run(request: Request, opened?: Recording): Promise<Report> {
-  const invariants = await catalogue()
-  const selected = select(invariants, request.only ?? [])
+  const { invariants, selected, waivers } = await prepare(request)
   const recording = opened ?? openRecording(request.recording)
   const overrides =
     request.overrides === undefined
@@ -43,7 +42,6 @@ export async function run(request: Request, opened?: Recording): Promise<Report>
     if (!ids.has(id))
       throw new UserError(`${overrides.file}: knownGaps: unknown invariant ${id}. npm run list shows them all.`)
   }
-  const waivers = request.waivers === undefined ? [] : readWaivers(readText(request.waivers), request.waivers, ids)
   const expectations = expectationsFor(recording, overrides, request.inventory)
   const nodes = request.nodes ?? []
   const today = request.today ?? new Date().toISOString().slice(0, 10)
@@ -82,6 +80,14 @@ export async function run(request: Request, opened?: Recording): Promise<Report>
     exitCode: exitCodeOf(told),
     verdicts: told,
   }
+}
+
+/** What a request asks for, as far as that hangs on no recording. @throws UserError for an unknown name, or waivers that can not be read */
+export async function prepare({ only, waivers: file }: Pick<Request, 'only' | 'waivers'>) {
+  const invariants = await catalogue()
+  const ids = new Set(invariants.map(({ id }) => id))
+  const selected = select(invariants, only ?? [])
+  return { invariants, selected, waivers: file === undefined ? [] : readWaivers(readText(file), file, ids) }
 }
 
 function topologyOf(read: () => string): string {
