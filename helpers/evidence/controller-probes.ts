@@ -21,8 +21,8 @@ export interface ControllerProbes extends NodeProbes {
 
 /** Where the tools of a virtual environment for Kubespray may lie. Source: docs/ansible/ansible.md. */
 const VENV = 'PATH=$PWD/venv/bin:$PWD/.venv/bin:$HOME/kubespray-venv/bin:$PATH'
-/** Ansible keeps its temporary files in a folder that is removed again. */
-const ANSIBLE = `${VENV}; d=$(mktemp -d) && trap 'rm -rf "$d"' EXIT; export ANSIBLE_HOME=$d ANSIBLE_LOCAL_TEMP=$d ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0`
+/** Ansible refuses a locale that is not UTF-8, and keeps its temporary files in a folder that is removed again. */
+const ANSIBLE = `${VENV}; export LC_ALL=C.UTF-8; d=$(mktemp -d) && trap 'rm -rf "$d"' EXIT; export ANSIBLE_HOME=$d ANSIBLE_LOCAL_TEMP=$d ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0`
 
 /** `git describe --tags` in the checkout, or what galaxy.yml says where it came as an archive. */
 export function versionProbe(kubespray: string): Probe {

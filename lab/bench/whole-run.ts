@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { collect } from '../../helpers/collect/collect.ts'
 import { live, type LiveOptions } from '../../helpers/targets/live.ts'
 import { run } from '../../helpers/verdict/run.ts'
+import { withoutKubectl } from '../simulated/cluster.ts'
 
 /** One run in a process of its own, so that its memory is its own: options in argv[2] as JSON, what it took on standard output. */
 const { options, out } = JSON.parse(process.argv[2] ?? '{}') as { options: LiveOptions; out: string }
@@ -10,7 +11,8 @@ const { options, out } = JSON.parse(process.argv[2] ?? '{}') as { options: LiveO
 async function collectAll(): Promise<number> {
   const { signal } = new AbortController()
   const request = await live(options, signal)
-  const { reached } = await collect({ ...request, out, onProgress: () => {} }, signal)
+  const controller = withoutKubectl(request.controller)
+  const { reached } = await collect({ ...request, controller, out, onProgress: () => {} }, signal)
   return reached
 }
 

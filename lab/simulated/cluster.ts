@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { CollectRequest } from '../../helpers/collect/collect.ts'
 import { textOf } from '../../helpers/recording/format.ts'
 import { openRecording } from '../../helpers/recording/open.ts'
 import type { Recording } from '../../helpers/recording/recording.ts'
@@ -93,6 +94,11 @@ export class SimulatedCluster {
   #path(name: string): string {
     return join(this.folder, name)
   }
+}
+
+/** The machine that the tests run on is no administrator's machine: its kubectl would call the recorded addresses. */
+export function withoutKubectl(controller: CollectRequest['controller']): CollectRequest['controller'] {
+  return { ...controller, side: { ...controller.side, kubeconfig: undefined } }
 }
 
 interface Announced {

@@ -9,8 +9,10 @@ import { collect } from '../../helpers/collect/collect.ts'
 import { preflight } from '../../helpers/collect/preflight.ts'
 import { CLUSTER } from '../../helpers/invariant/invariant.ts'
 import { catalogue } from '../../helpers/invariant/catalogue.ts'
+import { type Evidence, textOf } from '../../helpers/recording/format.ts'
 import { openRecording } from '../../helpers/recording/open.ts'
 import type { Recording } from '../../helpers/recording/recording.ts'
+import { saveRecording } from '../../helpers/recording/write.ts'
 import { lostWith } from '../../helpers/refute/lost.ts'
 import { live, type LiveOptions } from '../../helpers/targets/live.ts'
 import { expectationsFor, recordedOverrides } from '../../helpers/targets/recorded.ts'
@@ -18,7 +20,7 @@ import { judgeAll } from '../../helpers/verdict/judge.ts'
 import type { Verdict } from '../../helpers/verdict/verdict.ts'
 import { keyPair } from '../key-pair.ts'
 import { ApiTwin, type Fault as ApiFault } from '../twin/api-server.ts'
-import { SimulatedCluster } from './cluster.ts'
+import { SimulatedCluster, withoutKubectl } from './cluster.ts'
 import type { Fault } from './node-server.ts'
 
 /** The worker of the recording: what befalls it must change no other node's verdicts. */
@@ -56,7 +58,8 @@ async function read(
   rmSync(out, { recursive: true, force: true })
   const began = Date.now()
   const limits = { ...request.limits, silence: more.silence ?? 2_000, answer: more.answer ?? 2_000 }
-  const { complete } = await collect({ ...request, limits, out, onProgress: () => {} }, signal)
+  const controller = withoutKubectl(request.controller)
+  const { complete } = await collect({ ...request, controller, limits, out, onProgress: () => {} }, signal)
   const seconds = (Date.now() - began) / 1000
   const recording = openRecording(out)
   const verdicts = judgeAll(invariants, recording, expectationsFor(recording, recordedOverrides(recording)))
@@ -317,12 +320,11 @@ test('preflight tells what the credentials would reach, without reading it', asy
 
 test('the first Ctrl-C ends with a partial recording, the second at once', async () => {
   const cluster = await SimulatedCluster.start({ faults: { [VICTIM]: 'stalls' } })
-  const twin = await ApiTwin.start(() => cluster.recording)
-  const { inventory, extraVars = '', overrides = '', kubeconfig = '', sshConfig = '' } = cluster.options(twin)
+  const { inventory, extraVars = '', overrides = '', sshConfig = '' } = cluster.options(undefined)
   const start = (out: string) =>
     spawn(process.execPath, [
       ...['--import', 'tsx', 'helpers/cli/record.ts', '--inventory', inventory, '--extra-vars', extraVars],
-      ...['--overrides', overrides, '--kubeconfig', kubeconfig, '--ssh-config', sshConfig, '--out', out],
+      ...['--overrides', overrides, '--ssh-config', sshConfig, '--out', out],
     ])
   const out = join(cluster.folder, 'interrupted')
   const once_ = start(out)
@@ -339,6 +341,51 @@ test('the first Ctrl-C ends with a partial recording, the second at once', async
   twice.kill('SIGINT')
   const [second] = (await once(twice, 'exit')) as [number]
   expect(second).toBe(130)
+  await cluster.stop()
+})
+
+test('without a kubeconfig the API is read through a control plane, whose admin.conf is kept nowhere', async () => {
+  const recorded = openRecording('recordings/case1-remediated')
+  const twin = await ApiTwin.start(() => recorded)
+  const cluster = await SimulatedCluster.start({
+    faults: { 'k8s-node1': 'silent' },
+    api: { port: twin.port, kubeconfig: twin.kubeconfig() },
+  })
+  const { recording, verdicts } = await read(cluster, cluster.options(undefined))
+  await cluster.stop()
+  await twin.stop()
+  expect(byKey(verdicts).get('node-ready@k8s-node4')).toBe('pass')
+  const texts = recording.sources().map(source => textOf(recording.get(source)))
+  expect(texts.filter(text => text.includes('canary-bearer-token'))).toEqual([])
+})
+
+test('one API server of three that is down is named on its own node, and fails on no other', async () => {
+  const recorded = openRecording('recordings/case1-remediated')
+  const changes = new Map<string, Evidence>()
+  for (const source of recorded.sources('nodes/')) {
+    const evidence = recorded.get(source)
+    if (evidence?.kind !== 'command') continue
+    const isItself = source.startsWith('nodes/k8s-node2/')
+    if (
+      /(curl-version|cert-served)-192\.168\.10\.12$/.test(source) ||
+      (isItself && /curl-(local|self|livez|readyz)/.test(source))
+    )
+      changes.set(source, { ...evidence, exitCode: 7, stdout: '' })
+    if (isItself && source.endsWith('ss-listen'))
+      changes.set(source, { ...evidence, stdout: evidence.stdout.replace(/^.*:6443 .*\n/gm, '') })
+  }
+  const folder = join(well.folder, 'one-down')
+  saveRecording(folder, recorded.with(changes))
+  const cluster = await SimulatedCluster.start({ recording: folder })
+  const twin = await ApiTwin.start(() => cluster.recording)
+  const { verdicts } = await read(cluster, cluster.options(twin))
   await twin.stop()
   await cluster.stop()
+  const failed = verdicts
+    .filter(
+      ({ invariant, subject, status }) => status === 'fail' && healthy.get(`${invariant.id}@${subject}`) !== 'fail',
+    )
+    .map(({ invariant, subject }) => `${invariant.id}@${subject}`)
+  expect(failed).toContain('cp-apiserver-socket@k8s-node2')
+  expect(failed.filter(key => !key.endsWith('@k8s-node2') && !key.endsWith('@cluster'))).toEqual([])
 })

@@ -23,6 +23,8 @@ export interface SimulatedNode {
   /** Milliseconds from here to there and back. */
   readonly latency: number
   readonly hostKey: string
+  /** Its API server, on loopback as the node itself reaches it, and the admin.conf that leads there. */
+  readonly api: { readonly port: number; readonly kubeconfig: string } | undefined
 }
 
 /** An SSH server on loopback that answers the suite's script with what was recorded of a node. Gives its port. */
@@ -32,6 +34,14 @@ export async function startNode(node: SimulatedNode): Promise<number> {
     client.on('authentication', context => {
       if (node.fault === 'refuses' || context.method === 'none') context.reject(['publickey'])
       else context.accept()
+    })
+    client.on('tcpip', (accept, reject) => {
+      if (node.api === undefined) return void reject()
+      const channel = accept()
+      const far = connect(node.api.port, '127.0.0.1')
+      far.on('error', () => channel.end())
+      channel.on('error', () => far.destroy())
+      channel.pipe(far).pipe(channel)
     })
     client.on('session', accept => {
       accept().on('exec', acceptExec => converse(acceptExec(), node, () => client.end()))
@@ -52,7 +62,9 @@ function converse(channel: ServerChannel, node: SimulatedNode, hangUp: () => voi
   channel.on('data', (bytes: Buffer) => {
     script += bytes.toString('utf8')
     if (!script.endsWith('exit 0\n')) return
-    const answer = answerTo(script, node)
+    const answer = script.startsWith('echo --begin--')
+      ? `--begin--\n${node.api?.kubeconfig ?? 'cat: admin.conf: No such file or directory'}\n--end--\n`
+      : answerTo(script, node)
     const half = Math.floor(answer.length / 2)
     switch (node.fault) {
       case 'stalls':

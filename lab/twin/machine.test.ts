@@ -89,6 +89,22 @@ describe.skipIf(without !== undefined)(
       )
     })
 
+    test('with a key that only an agent has', async () => {
+      const agent = join(twin.folder, 'agent.sock')
+      const child = spawn('ssh-agent', ['-D', '-a', agent], { stdio: 'ignore' })
+      await new Promise(resolve => setTimeout(resolve, 300))
+      execFileSync('ssh-add', ['-q', twin.privateKey], { env: { ...process.env, SSH_AUTH_SOCK: agent } })
+      const config = join(twin.folder, 'agent_config')
+      const { sshConfig = '' } = optionsFor(twin, api)
+      const text = readFileSync(sshConfig, 'utf8')
+        .replace(/IdentityFile .*/, 'IdentityFile /nonexistent')
+        .replace('IdentityAgent none', `IdentityAgent ${agent}`)
+      writeFileSync(config, text)
+      const recording = await read({ sshConfig: config })
+      child.kill()
+      expect(socketsOf(recording)).not.toBe('')
+    })
+
     test('through a jump host', async () => {
       const { sshConfig = '' } = optionsFor(twin, api)
       const config = join(twin.folder, 'jump_config')
