@@ -36,7 +36,10 @@ export async function startNode(node: SimulatedNode): Promise<number> {
       else context.accept()
     })
     client.on('tcpip', (accept, reject) => {
-      if (node.api === undefined) return void reject()
+      if (node.api === undefined) {
+        reject()
+        return
+      }
       const channel = accept()
       const far = connect(node.api.port, '127.0.0.1')
       far.on('error', () => channel.end())
