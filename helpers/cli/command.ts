@@ -45,3 +45,8 @@ export function options<K extends Kinds>(usage: string, kinds: K): Options<K> {
     throw new UserError(`${(error as Error).message.split('. ')[0] ?? ''}. ${usage.split('\n')[0] ?? ''}`)
   }
 }
+
+/** @throws UserError where a word is left that is no option */
+export function nothingElse(rest: readonly string[], hint: string): void {
+  if (rest.length > 0) throw new UserError(`${rest[0] ?? ''}: not an option. ${hint}`)
+}

@@ -1,9 +1,8 @@
 import { preflight } from '../collect/preflight.ts'
 import { catalogue } from '../invariant/catalogue.ts'
 import { lostWith } from '../refute/lost.ts'
-import { UserError } from '../recording/errors.ts'
 import { openRecording } from '../recording/open.ts'
-import { EXIT, main, options, shippedRecording } from './command.ts'
+import { EXIT, main, nothingElse, options, shippedRecording } from './command.ts'
 import { liveKinds, liveUsage, resolveLive } from './live-options.ts'
 
 const usage = `npm run preflight -- --inventory PATH [options]
@@ -17,7 +16,7 @@ Exit status: 0 everything could be read, 2 something could not, 3 it could not s
 
 await main(usage, async () => {
   const { rest, ...given } = options(usage, liveKinds)
-  if (rest.length > 0) throw new UserError(`${rest[0] ?? ''}: not an option. npm run preflight -- --help shows them.`)
+  nothingElse(rest, 'npm run preflight -- --help shows them.')
   const { signal } = new AbortController()
   const request = await resolveLive(given, signal)
   const { machines, api } = await preflight(request, signal)

@@ -5,7 +5,7 @@ import { probesOf } from '../evidence/probes.ts'
 import { openRecording } from '../recording/open.ts'
 import { UserError } from '../recording/errors.ts'
 import { expectationsFor, recordedOverrides } from '../targets/recorded.ts'
-import { EXIT, main, options, shippedRecording } from './command.ts'
+import { EXIT, main, nothingElse, options, shippedRecording } from './command.ts'
 
 const usage = `npm run probes -- [--recording DIR] [--node NAME] [--sudoers USER] [--cluster-role]
 
@@ -19,8 +19,7 @@ Prints everything that is read of a running cluster: the commands that run on it
 
 await main(usage, async () => {
   const given = options(usage, { recording: 'string', node: 'string', sudoers: 'string', 'cluster-role': 'boolean' })
-  if (given.rest.length > 0)
-    throw new UserError(`${given.rest[0] ?? ''}: not an option. npm run probes -- --help shows them.`)
+  nothingElse(given.rest, 'npm run probes -- --help shows them.')
   if (given.sudoers !== undefined) process.stdout.write(sudoers(given.sudoers))
   if (given['cluster-role'] === true) process.stdout.write(clusterRole())
   if (given.sudoers !== undefined || given['cluster-role'] === true) return EXIT.well

@@ -1,6 +1,6 @@
 import { openRecording } from '../recording/open.ts'
 import { UserError } from '../recording/errors.ts'
-import { EXIT, main, options } from './command.ts'
+import { EXIT, main, nothingElse, options } from './command.ts'
 import { INTERRUPTED, liveKinds, liveUsage, recordLive } from './live-options.ts'
 
 const usage = `npm run record -- --inventory PATH --out DIR [options]
@@ -15,7 +15,7 @@ Exit status: 0 every machine was read, 2 some were not (the recording says why),
 
 await main(usage, async () => {
   const { rest, out, ...given } = options(usage, { ...liveKinds, out: 'string' })
-  if (rest.length > 0) throw new UserError(`${rest[0] ?? ''}: not an option. npm run record -- --help shows them.`)
+  nothingElse(rest, 'npm run record -- --help shows them.')
   if (out === undefined) throw new UserError('give the new folder with --out DIR.')
   const { complete, reached, unreached } = await recordLive(given, out, false)
   const { nodes, manifest } = openRecording(out)

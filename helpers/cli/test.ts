@@ -6,7 +6,7 @@ import { summary } from '../report/summary.ts'
 import { terminal } from '../report/terminal.ts'
 import { writeVerdicts } from '../report/write-verdicts.ts'
 import { prepare, run } from '../verdict/run.ts'
-import { main, options, shippedRecording } from './command.ts'
+import { main, nothingElse, options, shippedRecording } from './command.ts'
 import { INTERRUPTED, liveKinds, liveOnly, liveUsage, recordLive } from './live-options.ts'
 
 const usage = `npm test -- [options]
@@ -44,8 +44,7 @@ await main(usage, async () => {
     report: 'string',
   })
   const { inventory, only, node, waivers, overrides, out = 'reports', report: kind = 'html', rest } = given
-  if (rest.length > 0)
-    throw new UserError(`${rest[0] ?? ''}: not an option. npm test -- --help shows them; mind the -- before options.`)
+  nothingElse(rest, 'npm test -- --help shows them; mind the -- before options.')
   if (!['html', 'junit', 'minimal'].includes(kind))
     throw new UserError(`--report ${kind}: give html, junit or minimal.`)
   writable(out)

@@ -47,7 +47,6 @@ export async function tryApi(request: ApiRequest): Promise<Record<string, string
 async function read(api: KubeApi, { expectations, signal }: ApiRequest): Promise<ApiResult> {
   const texts: Record<string, string> = {}
   const missing: Record<string, string> = {}
-  let readAt = Date.now()
   const limit = pLimit(AT_ONCE)
   const keep = (name: string, ask: () => Promise<string>) =>
     limit(async () => {
@@ -57,14 +56,17 @@ async function read(api: KubeApi, { expectations, signal }: ApiRequest): Promise
         missing[`api/${name}`] = signal.aborted ? 'collecting was interrupted' : (error as Error).message
       }
     })
-  const [leases, ...rest] = apiProbes.map(({ name, path, kind }) => async () => {
-    if (kind === 'text') return api.get(path)
-    const answer = kind === 'list' ? await api.list(path) : await api.get(path)
-    return apiText(name === 'configmaps.json' ? joined(answer, await api.list(CLUSTER_INFO)) : answer)
-  })
-  if (leases !== undefined) await keep(apiProbes[0]?.name ?? '', leases)
-  readAt = api.serverTime ?? readAt
-  await Promise.all(rest.map((ask, index) => keep(apiProbes[index + 1]?.name ?? '', ask)))
+  const began = Date.now()
+  const ask = ({ name, path, kind }: ApiProbe) =>
+    keep(name, async () => {
+      if (kind === 'text') return api.get(path)
+      const answer = kind === 'list' ? await api.list(path) : await api.get(path)
+      return apiText(name === 'configmaps.json' ? joined(answer, await api.list(CLUSTER_INFO)) : answer)
+    })
+  const [leases, ...rest] = apiProbes
+  await ask(leases)
+  const readAt = api.serverTime ?? began
+  await Promise.all(rest.map(ask))
   await Promise.all(
     logsOf(texts['api/pods.json'], expectations).map(({ name, pods }) =>
       keep(name, async () => {

@@ -65,7 +65,7 @@ export async function collect(request: CollectRequest, signal: AbortSignal): Pro
     let connection: Connection | undefined
     try {
       if (signal.aborted) throw new Unreachable('collecting was interrupted')
-      connection = machine.local ? undefined : await connect(machine, limits.connect, signal)
+      connection = await connect(machine, limits.connect, signal)
       const probes = node === undefined ? { commands: [], files: [] } : probesOf(node)
       const reading = await readMachine(connection, probes, machine.become, limits, signal, now)
       note(name, reading, missing)
@@ -150,7 +150,7 @@ async function readController({ controller, limits, onProgress }: CollectRequest
   const missing: Record<string, string> = {}
   let connection: Connection | undefined
   try {
-    connection = machine.local ? undefined : await connect(machine, limits.connect, signal)
+    connection = await connect(machine, limits.connect, signal)
     const reading = await readMachine(connection, probes, undefined, { ...limits, machine: 600_000 }, signal)
     for (const [id, { stdout, stderr, exitCode, timedOut, truncated }] of Object.entries(reading.commands)) {
       const name = `controller/${names.get(id) ?? id}`

@@ -17,11 +17,12 @@ export interface Connection {
 }
 
 /**
- * Connects to a machine, through its jump hosts where it has some.
+ * Connects to a machine, through its jump hosts where it has some; undefined where it is the one that this runs on.
  * @param limit milliseconds for each connection to be ready
  * @throws Unreachable that says why, and what to do
  */
-export async function connect(machine: Machine, limit: number, signal: AbortSignal): Promise<Connection> {
+export async function connect(machine: Machine, limit: number, signal: AbortSignal): Promise<Connection | undefined> {
+  if (machine.local) return undefined
   const clients: Client[] = []
   const close = () => {
     for (const client of clients.reverse()) client.destroy()

@@ -6,12 +6,6 @@ import { UserError } from '../recording/errors.ts'
 /** An answer of the API that is not 200, or none at all: what it said, in a line. */
 export class ApiError extends Error {
   override readonly name = 'ApiError'
-  readonly status: number | undefined
-
-  constructor(message: string, status?: number) {
-    super(message)
-    this.status = status
-  }
 }
 
 interface Answer {
@@ -50,7 +44,7 @@ export class KubeApi {
       }
       const wait = Number(headers['retry-after'] ?? 1) * 1000
       const again = (status === 429 || status === 503) && tries < TRIES && wait <= MOST_PATIENCE
-      if (!again) throw new ApiError(`${path.split('?')[0] ?? ''}: ${inWords(status, body)}`, status)
+      if (!again) throw new ApiError(`${path.split('?')[0] ?? ''}: ${inWords(status, body)}`)
       await new Promise(resolve => setTimeout(resolve, wait))
     }
   }

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
-import type { Script } from './shell.ts'
+import { ROOT_SHELL, type Script } from './shell.ts'
 
 /** Runs a script on this machine, as `runScript` does on another. */
 export async function runHere({ text, become, limits, signal, take }: Script): Promise<string | undefined> {
-  const [command = '', ...args] = become === undefined ? ['/bin/sh', '-s'] : ['sudo', '-n', '--', '/bin/sh', '-s']
+  const [command = '', ...args] = `${become === undefined ? '' : 'sudo -n -- '}${ROOT_SHELL}`.split(' ')
   return new Promise(resolve => {
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], signal, timeout: limits.machine })
     let errors = ''

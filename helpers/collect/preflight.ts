@@ -24,7 +24,7 @@ export async function preflight(
   const machines = new Map<string, boolean | string>()
   const ask = async (name: string, machine: Machine): Promise<Door | undefined> => {
     try {
-      const connection = machine.local ? undefined : await connect(machine, limits.connect, signal)
+      const connection = await connect(machine, limits.connect, signal)
       const reading = await readMachine(connection, { commands: [], files: [] }, machine.become, limits, signal)
       machines.set(name, reading.isRoot)
       return connection && { connection, machine }

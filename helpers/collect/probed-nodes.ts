@@ -19,7 +19,7 @@ export async function probedNodes(expectations: Expectations): Promise<Map<strin
       host,
       {
         want: expectations.values(host),
-        address: addresses.get(host) ?? written(host, expectations) ?? host,
+        address: addresses.get(host) ?? writtenAddresses(host, expectations)[0] ?? host,
         isControlPlane: controlPlanes.includes(host),
         isEtcdMember: etcdMembers.includes(host),
         isWorker: workers.includes(host),
@@ -31,7 +31,7 @@ export async function probedNodes(expectations: Expectations): Promise<Map<strin
 }
 
 async function addressOf(host: string, expectations: Expectations): Promise<string> {
-  const name = written(host, expectations) ?? host
+  const name = writtenAddresses(host, expectations)[0] ?? host
   if (isIP(name)) return name
   return lookup(name).then(
     ({ address }) => address,
@@ -39,16 +39,17 @@ async function addressOf(host: string, expectations: Expectations): Promise<stri
   )
 }
 
-function written(host: string, expectations: Expectations): string | undefined {
+/** The addresses that the inventory gives a host, that by which others reach it first. */
+export function writtenAddresses(host: string, expectations: Expectations): string[] {
   const vars = expectations.inventory.vars(host)
-  for (const name of ['access_ip', 'ip', 'ansible_host']) {
-    if (!vars.has(name)) continue
+  return ['access_ip', 'ip', 'ansible_host'].flatMap(name => {
+    if (!vars.has(name)) return []
     try {
       const { value } = expectations.resolve(host, name)
-      if (typeof value === 'string' && value !== '') return value
+      return typeof value === 'string' && value !== '' ? [value] : []
     } catch {
-      // A variable that can not be known: the next one is tried, and the judge will say so.
+      // A variable that can not be known: the next one counts, and the judge will say so.
+      return []
     }
-  }
-  return undefined
+  })
 }

@@ -1,4 +1,5 @@
 import type { FileProbe, NodeProbes } from '../evidence/probes.ts'
+import { quoted } from '../evidence/shell-words.ts'
 import { redactingSed } from '../facts/secrets.ts'
 
 /** Bytes of a command's output, and of a file, that are kept; what is beyond is cut and marked. */
@@ -116,10 +117,6 @@ found() {
     for f do echo "@${nonce} digest $f"; done
   fi
 }`
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 /** A path for the shell: quoted, but for the stars and question marks in it and the home that it may begin with. */

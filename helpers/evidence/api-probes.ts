@@ -9,7 +9,7 @@ export interface ApiProbe {
 const list = (name: string, path: string): ApiProbe => ({ name: `${name}.json`, path, kind: 'list' })
 
 /** Leases come first: they are judged at the moment of reading. */
-export const apiProbes: readonly ApiProbe[] = [
+export const apiProbes: readonly [ApiProbe, ...ApiProbe[]] = [
   list('leases', '/apis/coordination.k8s.io/v1/leases'),
   list('nodes', '/api/v1/nodes'),
   list('pods', '/api/v1/namespaces/kube-system/pods'),

@@ -1,4 +1,5 @@
 import type { FileProbe, NodeProbes, Probe } from './probes.ts'
+import { inUrl, quotedPath } from './shell-words.ts'
 
 /** The machine from which Ansible ran, and kubectl is used: admin-lb in the seed document. */
 export interface Controller {
@@ -26,7 +27,7 @@ const ANSIBLE = `${VENV}; export LC_ALL=C.UTF-8; d=$(mktemp -d) && trap 'rm -rf 
 
 /** `git describe --tags` in the checkout, or what galaxy.yml says where it came as an archive. */
 export function versionProbe(kubespray: string): Probe {
-  const command = `cd ${shell(kubespray)} && { git describe --tags 2>/dev/null || sed -n 's/^version: */v/p' galaxy.yml; }`
+  const command = `cd ${quotedPath(kubespray)} && { git describe --tags 2>/dev/null || sed -n 's/^version: */v/p' galaxy.yml; }`
   return { id: 'kubespray-version', command, limit: 20, root: false }
 }
 
@@ -46,9 +47,9 @@ export function controllerProbes(controller: Controller): ControllerProbes {
   const { kubespray, inventory, kubeconfig, apiServers, apiPort, hosts } = controller
   file('hosts', '/etc/hosts')
   if (kubespray !== undefined) {
-    const folder = shell(kubespray)
+    const folder = quotedPath(kubespray)
     const ansible = (line: string) => `cd ${folder} && { ${ANSIBLE}; ${line}; }`
-    const given = `-i ${shell(inventory)}`
+    const given = `-i ${quotedPath(inventory)}`
     file('kubespray_install.log', `${kubespray}/kubespray_install.log`)
     file('artifacts-admin.conf', `${inventory.replace(/\/[^/]*$/, '')}/artifacts/admin.conf`)
     run('ansible-inventory-list.json', ansible(`ansible-inventory ${given} --list`), 60)
@@ -56,7 +57,7 @@ export function controllerProbes(controller: Controller): ControllerProbes {
     run('list-tags.txt', ansible(`ansible-playbook ${given} cluster.yml --list-tags`), 180)
     run('list-tasks.txt', ansible(`ansible-playbook ${given} cluster.yml --list-tasks`), 180)
     const cache = `$(sed -n 's/^fact_caching_connection *= *//p' ansible.cfg)`
-    const cached = hosts.map(host => `-name ${shell(host)} -o -name ${shell(`s1_${host}`)}`).join(' -o ')
+    const cached = hosts.map(host => `-name ${quotedPath(host)} -o -name ${quotedPath(`s1_${host}`)}`).join(' -o ')
     run(
       'fact-cache.txt',
       `cd ${folder} && find "${cache}" -maxdepth 1 -type f \\( ${cached} \\) -printf '%M %u %g %s %T@ %p\\n'`,
@@ -64,11 +65,11 @@ export function controllerProbes(controller: Controller): ControllerProbes {
   }
   if (kubeconfig !== undefined) {
     file('kubeconfig.yaml', kubeconfig)
-    const kubectl = `${VENV}:/usr/local/bin kubectl --kubeconfig ${shell(kubeconfig)} --cache-dir=/dev/null --request-timeout=10s`
+    const kubectl = `${VENV}:/usr/local/bin kubectl --kubeconfig ${quotedPath(kubeconfig)} --cache-dir=/dev/null --request-timeout=10s`
     run('kubectl-get-nodes-wide-v6.txt', `${kubectl} get nodes -o wide -v=6 2>&1`)
     run('kubectl-top-nodes.txt', `${kubectl} top nodes`)
     for (const server of apiServers) {
-      const url = `https://${server.includes(':') ? `[${server}]` : server}:${apiPort}`
+      const url = `https://${inUrl(server)}:${apiPort}`
       for (const question of ['version', 'livez', 'readyz']) {
         const name = question === 'version' ? `version-${server}.json` : `${question}-${server}.txt`
         run(name, `${kubectl} --server ${url} get --raw /${question}`)
@@ -76,10 +77,4 @@ export function controllerProbes(controller: Controller): ControllerProbes {
     }
   }
   return { commands, files, names }
-}
-
-/** A word for the shell, in which a leading `~` is the user's home. */
-function shell(word: string): string {
-  const quoted = `'${word.replaceAll("'", `'\\''`)}'`
-  return word.startsWith('~/') ? `"$HOME"/'${word.slice(2).replaceAll("'", `'\\''`)}'` : quoted
 }

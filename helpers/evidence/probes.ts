@@ -1,4 +1,5 @@
 import { UnknownVariable, type Values } from '../expectations/expectations.ts'
+import { inUrl } from './shell-words.ts'
 
 /** A command that is run on a node: POSIX sh, nothing is written. Its output becomes `commands/<id>`, which NodeFacts reads. */
 export interface Probe {
@@ -204,16 +205,16 @@ function answers(run: Run, { want, address, apiServers }: ProbedNode): void {
   run('curl-localhost-verified', () => `${verified()} https://localhost:${api()}/version`)
   run('curl-livez', () => `${open} "https://127.0.0.1:${api()}/livez?verbose"`)
   run('curl-readyz', () => `${open} "https://127.0.0.1:${api()}/readyz?verbose"`)
-  run('curl-self-version', () => `${open} https://${url(address)}:${api()}/version`)
+  run('curl-self-version', () => `${open} https://${inUrl(address)}:${api()}/version`)
   run(
     'apiserver-cert-served',
     () => `${served(`127.0.0.1:${api()}`)} | openssl x509 -noout -fingerprint -sha256 -enddate -ext subjectAltName`,
   )
   for (const server of apiServers) {
-    run(`curl-version-${server}`, () => `${open} https://${url(server)}:${api()}/version`)
+    run(`curl-version-${server}`, () => `${open} https://${inUrl(server)}:${api()}/version`)
     run(
       `cert-served-${server}`,
-      () => `${served(`${url(server)}:${api()}`)} | openssl x509 -noout -fingerprint -sha256`,
+      () => `${served(`${inUrl(server)}:${api()}`)} | openssl x509 -noout -fingerprint -sha256`,
     )
   }
 }
@@ -252,7 +253,7 @@ function etcd(run: Run, { want, address }: ProbedNode): void {
       `for d in ${want.etcd_backup_prefix}/etcd-*; do echo "== $d"; etcdutl snapshot status "$d/snapshot.db" -w json; done`,
     { root: true, limit: 30 },
   )
-  const client = `${url(address)}:2379`
+  const client = `${inUrl(address)}:2379`
   run('etcd-no-client-cert', () => `curl -sk --max-time 5 https://${client}/health; echo rc=$?`)
   run('etcd-plaintext', () => `curl -s --max-time 5 http://${client}/health; echo rc=$?`)
   run('etcd-cert-served', () => `${served(client)} | openssl x509 -noout -fingerprint -sha256 -enddate`)
@@ -260,11 +261,6 @@ function etcd(run: Run, { want, address }: ProbedNode): void {
 
 function served(address: string): string {
   return `echo | timeout 5 openssl s_client -connect ${address} 2>/dev/null`
-}
-
-/** An address as URLs write it. */
-function url(address: string): string {
-  return address.includes(':') ? `[${address}]` : address
 }
 
 function filesOf({ want, etcdHosts }: ProbedNode): FileProbe[] {

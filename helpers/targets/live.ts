@@ -10,6 +10,7 @@ import { type Expectations } from '../expectations/expectations.ts'
 import { noOverrides, readOverrides } from '../expectations/overrides.ts'
 import { kubeconfig as parseKubeconfig } from '../facts/kubeconfig.ts'
 import { connect } from '../collect/connect.ts'
+import { writtenAddresses } from '../collect/probed-nodes.ts'
 import { UserError } from '../recording/errors.ts'
 import { type ConnectionOptions, machineAt, machineOf } from './machines.ts'
 import { expectationsOf, EXTRA_VARS, INVENTORY, inventoryOnDisk, RELEASE } from './recorded.ts'
@@ -147,11 +148,9 @@ async function versionOf(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const probe = versionProbe(kubespray)
-  const connection = machine.local
-    ? undefined
-    : await connect(machine, limits.connect, signal).catch((error: unknown) => {
-        throw new UserError(`--admin ${machine.name}: ${(error as Error).message}`)
-      })
+  const connection = await connect(machine, limits.connect, signal).catch((error: unknown) => {
+    throw new UserError(`--admin ${machine.name}: ${(error as Error).message}`)
+  })
   try {
     const { commands } = await readMachine(connection, { commands: [probe], files: [] }, undefined, limits, signal)
     const answer = commands[probe.id]
@@ -179,13 +178,7 @@ function ownKubeconfig(expectations: Expectations): string | undefined {
 
 /** Addresses and names by which the API servers may be called. */
 function apiNames(expectations: Expectations): string[] {
-  return expectations.controlPlanes.flatMap(host => {
-    const vars = expectations.inventory.vars(host)
-    return [
-      host,
-      ...['access_ip', 'ip', 'ansible_host'].flatMap(name => (vars.has(name) ? [String(vars.get(name)?.value)] : [])),
-    ]
-  })
+  return expectations.controlPlanes.flatMap(host => [host, ...writtenAddresses(host, expectations)])
 }
 
 interface Side {

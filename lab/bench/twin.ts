@@ -9,6 +9,7 @@ import { probedNodes } from '../../helpers/collect/probed-nodes.ts'
 import { readMachine } from '../../helpers/collect/read-machine.ts'
 import { render } from '../../helpers/collect/script.ts'
 import { type NodeProbes, probesOf } from '../../helpers/evidence/probes.ts'
+import { quoted } from '../../helpers/evidence/shell-words.ts'
 import { commandSource, fileSource } from '../../helpers/recording/format.ts'
 import { openRecording } from '../../helpers/recording/open.ts'
 import { live } from '../../helpers/targets/live.ts'
@@ -44,7 +45,7 @@ export async function benchTwin(): Promise<void> {
             if (machine === undefined) return
             const connection = await connect(machine, request.limits.connect, signal)
             await readMachine(connection, of(name), undefined, request.limits, signal)
-            connection.close()
+            connection?.close()
           }),
         )
       })
@@ -191,7 +192,7 @@ function fortyFacts(
 }
 
 function shim(command: string): string {
-  return `timeout -k 1 7 /bin/sh -c '${command.replaceAll("'", `'\\''`)}'`
+  return `timeout -k 1 7 /bin/sh -c ${quoted(command)}`
 }
 
 function gossFile({ commands, files }: NodeProbes): string {

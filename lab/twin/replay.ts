@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { pack } from 'tar-stream'
 import type { NodeProbes } from '../../helpers/evidence/probes.ts'
+import { quoted } from '../../helpers/evidence/shell-words.ts'
 import type { Entry } from '../../helpers/facts/listing.ts'
 import { findListing } from '../../helpers/facts/listing.ts'
 import { commandSource, type Evidence, fileSource, textOf } from '../../helpers/recording/format.ts'
@@ -123,7 +124,7 @@ function replayed(
   const cases = probes.commands
     .filter(({ id }) => !READS_FILES.has(id))
     .map(({ id, command }, index) => {
-      const pattern = `  '${command.replaceAll("'", `'\\''`)}')`
+      const pattern = `  ${quoted(command)})`
       if (id === 'date') return `${pattern} /usr/bin/date -u -d '-${behind} seconds' +%s.%N; exit ;;`
       const evidence = recorded(id)
       const answer = evidence === undefined ? 'none' : `replay/${index}`
