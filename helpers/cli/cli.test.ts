@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -22,6 +22,13 @@ const file = (name: string, text: string) => {
   return join(scratch, name)
 }
 const inventory = (name: string, text: string) => ['--inventory', file(name, text)]
+
+/** An inventory with an encrypted group_vars file. */
+const vaulted = (() => {
+  mkdirSync(join(scratch, 'vaulted/group_vars/all'), { recursive: true })
+  file('vaulted/group_vars/all/vault.yml', '$ANSIBLE_VAULT;1.1;AES256\n6162\n')
+  return file('vaulted/inventory.ini', '[kube_control_plane]\na\n[etcd]\na\n[kube_node]\nb\n')
+})()
 
 describe('bad input is one line that names it and the remedy, exit status 3', () => {
   test.each<[string, string[], string | RegExp]>([
@@ -83,6 +90,11 @@ describe('bad input is one line that names it and the remedy, exit status 3', ()
       'a running cluster of an unknown release',
       ['--inventory', 'recordings/case1-stock/controller/inventory/inventory.ini'],
       /^error: which Kubespray release deployed the cluster is not known: no Kubespray checkout lies above .*--kubespray DIR.*\n$/,
+    ],
+    [
+      'a running cluster whose variables are in a vault',
+      [...['--inventory', vaulted, '--overrides', file('vault-release.yaml', 'release: v2.29.1\n')]],
+      /^error: kube_apiserver_port may be set in .*vault\.yml, which is vault-encrypted; state what that file sets in the overrides file .*\n$/,
     ],
     [
       'no machines at once',

@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import { Encrypted, type Origin } from './inventory/model.ts'
+import { UserError } from '../recording/errors.ts'
 import type { Inventory } from './inventory/inventory.ts'
 import { isTemplate, resolveTemplate } from './jinja.ts'
 import type { Overrides } from './overrides.ts'
@@ -10,10 +11,8 @@ import { coerce, type Variable } from './variable.ts'
 /** The resolved values of Kubespray's variables, by name. Reading one that can not be known throws UnknownVariable. */
 export type Values = { readonly [K in keyof Variables]: Variables[K] extends Variable<infer T> ? T : never }
 
-/** A variable whose value can not be known: encrypted, a template with a lookup, or of the wrong kind. */
-export class UnknownVariable extends Error {
-  override readonly name = 'UnknownVariable'
-}
+/** A variable whose value can not be known: encrypted, a template with a lookup, or of the wrong kind. Its message says what to state. */
+export class UnknownVariable extends UserError {}
 
 export interface ResolvedVariable {
   readonly value: unknown
